@@ -1,0 +1,364 @@
+"""Transforms: functions with an undo, a set-up and a type that they apply to; and their pipeline.
+
+A transform is written as a class with `encodes` (and, where it can be undone, `decodes`). The
+annotation of the first parameter says which values it is for: everything else passes unchanged.
+
+    class Invert(Transform):
+        def encodes(self, x: TensorImage) -> TensorImage:
+            return 1 - x
+
+    Invert()((picture, label))  # only the picture is inverted
+"""
+
+import functools
+import inspect
+import types
+import typing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, ClassVar, TypeVar, overload
+
+from torch import Tensor
+
+from presize.core.device import keep_type
+from presize.core.errors import did_you_mean
+from presize.core.randomness import loose_context
+
+T = TypeVar("T")
+Function = Callable[..., Any]
+Kinds = tuple[type, ...] | None
+
+
+def kinds_of(annotation: Any) -> Kinds:
+    """Return the classes that an annotation stands for; None if it takes everything."""
+    if annotation in (inspect.Parameter.empty, Any, object) or isinstance(annotation, TypeVar):
+        return None
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        parts = [kinds_of(part) for part in typing.get_args(annotation)]
+        return None if None in parts else tuple(k for part in parts for k in part or ())
+    origin = typing.get_origin(annotation) or annotation
+    return (origin,) if isinstance(origin, type) else None
+
+
+def _signature_kinds(function: Function) -> tuple[Kinds, Kinds]:
+    """Return the kinds of a function's first parameter and of its result."""
+    while isinstance(function, functools.partial):
+        function = function.func
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+        hints = typing.get_type_hints(function)
+    except (TypeError, ValueError, NameError):
+        return None, None
+    parameters = [p for p in parameters if p.name != "self"]
+    taken = kinds_of(hints.get(parameters[0].name, Any)) if parameters else None
+    return taken, kinds_of(hints.get("return", Any))
+
+
+def retain_type(result: Any, like: Any, returns: Kinds = None) -> Any:
+    """Give `result` back the type of `like`, where that is a more special kind of the same thing.
+
+    A function of a TensorImage computes a plain tensor; after it the value is a TensorImage again.
+    `returns`, the annotated result type, wins where it says something more special.
+    """
+    if isinstance(result, Tensor):
+        special = next((k for k in returns or () if issubclass(k, Tensor)), None)
+        if special is not None and special is not Tensor:
+            return result if isinstance(result, special) else result.as_subclass(special)
+        if isinstance(like, Tensor) and isinstance(like, type(result)):
+            return keep_type(result, like)
+    elif type(result) in (str, int, float) and isinstance(like, type(result)):
+        return result if type(like) is type(result) else type(like)(result)
+    return result
+
+
+class Transform:
+    """A function of one value, with its undo (`decodes`) and its set-up (`setups`).
+
+    Args:
+        enc: a plain function to use as `encodes`.
+        dec: a plain function to use as `decodes`.
+        split_idx: 0 limits it to the training set, 1 to the validation set.
+        order: its place in a pipeline; lower runs earlier, equals keep their order.
+    """
+
+    order: int = 0
+    split_idx: int | None = None
+    draw_name: str = ""
+    shown_attributes: ClassVar[tuple[str, ...]] = ()
+    _taken: Kinds = None
+    _returned: Kinds = None
+    _undone: Kinds = None
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        cls._taken, cls._returned = _signature_kinds(cls.encodes)
+        cls._undone, _ = _signature_kinds(cls.decodes)
+
+    def __init__(
+        self,
+        enc: Function | None = None,
+        dec: Function | None = None,
+        *,
+        split_idx: int | None = None,
+        order: int | None = None,
+    ) -> None:
+        self._enc, self._dec = enc, dec
+        if split_idx is not None:
+            self.split_idx = split_idx
+        if order is not None:
+            self.order = order
+        elif enc is not None:
+            self.order = getattr(enc, "order", type(self).order)
+        if enc is not None:
+            self._taken, self._returned = _signature_kinds(enc)
+        if dec is not None:
+            self._undone, _ = _signature_kinds(dec)
+
+    def encodes(self, x: Any) -> Any:
+        """Return the transformed value."""
+        enc = getattr(self, "_enc", None)
+        return x if enc is None else enc(x)
+
+    def decodes(self, x: Any) -> Any:
+        """Return the value as it was before `encodes`, as far as it can be had."""
+        dec = getattr(self, "_dec", None)
+        return x if dec is None else dec(x)
+
+    def setups(self, items: Sequence[Any]) -> None:
+        """Learn what is needed from the training items, as the transforms before leave them."""
+
+    @property
+    def name(self) -> str:
+        """The name in printed pipelines: the class, or the wrapped function."""
+        enc = getattr(self, "_enc", None)
+        if enc is None:
+            return type(self).__name__
+        return str(getattr(enc, "__qualname__", type(enc).__name__)).rsplit("<locals>.", 1)[-1]
+
+    def __call__(self, x: Any, split_idx: int | None = None) -> Any:
+        """Transform a value, or each element of a tuple that it is meant for."""
+        if self.skips(split_idx):
+            return x
+        return self._each(self._encode_one, x, self._taken)
+
+    def decode(self, x: Any, split_idx: int | None = None) -> Any:
+        """Undo the transform on a value, or on each element of a tuple that it is meant for."""
+        if self.skips(split_idx):
+            return x
+        return self._each(self._decode_one, x, self._undone)
+
+    def setup(self, items: Sequence[Any], train_setup: bool = True) -> None:
+        """Set up from `items`, or from `items.train` where there is such a part."""
+        self.setups(getattr(items, "train", items) if train_setup else items)
+
+    def skips(self, split_idx: int | None) -> bool:
+        """Say whether the transform is limited to another split than this one."""
+        return None not in (self.split_idx, split_idx) and split_idx != self.split_idx
+
+    def fuse(self, following: "Transform") -> "Transform | None":
+        """Return one transform that does this and then `following`; None if they stay apart."""
+        return None
+
+    def _encode_one(self, x: Any) -> Any:
+        if self._taken is not None and not isinstance(x, self._taken):
+            return x
+        return retain_type(self.encodes(x), x, self._returned)
+
+    def _decode_one(self, x: Any) -> Any:
+        if self._undone is not None and not isinstance(x, self._undone):
+            return x
+        return retain_type(self.decodes(x), x)
+
+    def _each(self, function: Function, x: Any, kinds: Kinds) -> Any:
+        whole = kinds is not None and any(issubclass(kind, tuple) for kind in kinds)
+        if type(x) is tuple and not whole:
+            return tuple(function(element) for element in x)
+        return function(x)
+
+    def __repr__(self) -> str:
+        shown = {name: getattr(self, name) for name in self.shown_attributes}
+        return f"{self.name} -- {shown}" if shown else self.name
+
+
+class ItemTransform(Transform):
+    """A transform that sees the whole tuple of a sample or batch, whatever its types."""
+
+    def _each(self, function: Function, x: Any, kinds: Kinds) -> Any:
+        result = function(x)
+        return tuple(result) if type(x) is tuple and isinstance(result, list) else result
+
+    def _encode_one(self, x: Any) -> Any:
+        return _retain_elements(self.encodes(x), x)
+
+    def _decode_one(self, x: Any) -> Any:
+        return _retain_elements(self.decodes(x), x)
+
+
+def _retain_elements(result: Any, like: Any) -> Any:
+    if type(like) is tuple and isinstance(result, tuple | list) and len(result) == len(like):
+        return tuple(map(retain_type, result, like))
+    return retain_type(result, like)
+
+
+class RandTransform(Transform):
+    """A transform that draws. Draws are counted: see `presize.core.randomness`.
+
+    A subclass draws in `encodes` with `draws(self.draw_name or self.name)`. All elements of a
+    tuple see the same draws, so that a picture and its mask move together.
+    """
+
+    def __call__(self, x: Any, split_idx: int | None = None) -> Any:
+        """Transform a value or tuple with one set of draws."""
+        with loose_context():
+            return super().__call__(x, split_idx)
+
+
+def as_transform(function: Transform | type[Transform] | Function) -> Transform:
+    """Return a transform: itself, an instance of the class, or the function wrapped."""
+    if isinstance(function, Transform):
+        return function
+    if isinstance(function, type) and issubclass(function, Transform):
+        return function()
+    if not callable(function):
+        raise TypeError(
+            f"A pipeline is made of transforms and functions, but got {function!r} "
+            f"({type(function).__name__}), which cannot be called."
+        )
+    return Transform(function)
+
+
+class Through(Sequence[Any]):
+    """A sequence seen through functions, computed when read."""
+
+    def __init__(self, items: Sequence[Any], functions: Iterable[Function]) -> None:
+        self.items, self.functions = items, list(functions)
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    @overload
+    def __getitem__(self, i: int) -> Any: ...
+    @overload
+    def __getitem__(self, i: slice) -> "Through": ...
+    def __getitem__(self, i: int | slice) -> Any:
+        if isinstance(i, slice):
+            return Through(self.items[i], self.functions)
+        return functools.reduce(lambda x, function: function(x), self.functions, self.items[i])
+
+    def __iter__(self) -> Iterator[Any]:
+        for item in self.items:
+            yield functools.reduce(lambda x, function: function(x), self.functions, item)
+
+
+class Pipeline:
+    """Transforms that run one after the other, sorted by their `order`.
+
+    Args:
+        funcs: transforms, transform classes and plain functions, mixed freely; None is empty.
+        split_idx: the split that calls are for, when they do not say.
+    """
+
+    def __init__(self, funcs: Any = None, split_idx: int | None = None) -> None:
+        self.split_idx = split_idx
+        self.fs: list[Transform] = []
+        if isinstance(funcs, Pipeline):
+            self.add(funcs.fs)
+        elif funcs is not None:
+            self.add(funcs if isinstance(funcs, Iterable) else [funcs])
+
+    def add(self, functions: Iterable[Transform | type[Transform] | Function]) -> None:
+        """Add transforms, and sort all by `order`; equals keep the order of their listing."""
+        self.fs = sorted([*self.fs, *map(as_transform, functions)], key=lambda f: f.order)
+        count: dict[str, int] = {}
+        for f in self.fs:
+            count[f.name] = count.get(f.name, -1) + 1
+            f.draw_name = f"{f.name}.{count[f.name]}"
+
+    def __call__(self, x: Any, split_idx: int | None = None) -> Any:
+        """Pass a value or tuple through all transforms."""
+        split = self.split_idx if split_idx is None else split_idx
+        for f in self.fs:
+            x = f(x, split_idx=split)
+        return x
+
+    def decode(self, x: Any, split_idx: int | None = None) -> Any:
+        """Undo all transforms, last first."""
+        split = self.split_idx if split_idx is None else split_idx
+        for f in reversed(self.fs):
+            x = f.decode(x, split_idx=split)
+        return x
+
+    def show(self, x: Any, ctx: Any = None, **options: Any) -> Any:
+        """Undo transforms until the value can show itself, then show it; return its context."""
+        for f in reversed(self.fs):
+            if callable(getattr(x, "show", None)):
+                break
+            x = f.decode(x, split_idx=self.split_idx)
+        if callable(getattr(x, "show", None)):
+            return x.show(ctx=ctx, **options)
+        if ctx is not None and hasattr(ctx, "set_title"):
+            ctx.set_title(str(x))
+        else:
+            print(x)
+        return ctx
+
+    def setup(self, items: Any = None, train_setup: bool = True) -> None:
+        """Set up each transform from the (training) items that passed the ones before it."""
+        if items is None:
+            return
+        items = getattr(items, "train", items) if train_setup else items
+        for i, f in enumerate(self.fs):
+            f.setup(Through(items, [partial_split(g, self.split_idx) for g in self.fs[:i]]), False)
+
+    def fused(self) -> "Pipeline":
+        """Return the pipeline in which neighbours that can be one transform are one."""
+        done: list[Transform] = []
+        for f in self.fs:
+            one = done[-1].fuse(f) if done else None
+            done[-1:] = [one] if one is not None else [*done[-1:], f]
+        result = Pipeline(split_idx=self.split_idx)
+        result.fs = done
+        return result
+
+    def find(self, name: str) -> Any:
+        """Return the attribute `name` of the first transform that has it.
+
+        Raises:
+            AttributeError: no transform has one.
+        """
+        for f in self.fs:
+            if name in vars(f) or name in vars(type(f)):
+                return getattr(f, name)
+        known = sorted({key for f in self.fs for key in vars(f) if not key.startswith("_")})
+        raise AttributeError(
+            f"None of the transforms [{' -> '.join(f.name for f in self.fs)}] has an attribute "
+            f"`{name}`.{did_you_mean(name, known)}"
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        # Only reached for names that the pipeline itself has not, such as `vocab`.
+        if name.startswith("_") or name == "fs":
+            raise AttributeError(name)
+        return self.find(name)
+
+    def __len__(self) -> int:
+        return len(self.fs)
+
+    def __getitem__(self, i: int) -> Transform:
+        return self.fs[i]
+
+    def __iter__(self) -> Iterator[Transform]:
+        return iter(self.fs)
+
+    def __repr__(self) -> str:
+        return f"Pipeline: {' -> '.join(map(repr, self.fs))}"
+
+
+def partial_split(transform: Transform, split_idx: int | None) -> Function:
+    """Return the transform as a function of one value, for one split."""
+    return functools.partial(transform, split_idx=split_idx)
+
+
+def set_split_idx(transform: Transform | Pipeline, split_idx: int | None) -> None:
+    """Limit a transform, or all transforms of a pipeline, to one split."""
+    for f in transform.fs if isinstance(transform, Pipeline) else [transform]:
+        f.split_idx = split_idx
