@@ -1,0 +1,1 @@
+"""What takes part in training: callbacks and their events."""

@@ -1,0 +1,204 @@
+"""Shows the course of training, in a way that fits the output.
+
+In a terminal a bar under the table, in a notebook a live table, else plain lines.
+"""
+
+import html
+import os
+import sys
+from typing import TYPE_CHECKING, Any, Protocol
+
+from presize.callbacks.base import Callback
+
+if TYPE_CHECKING:
+    from presize.learner import Learner
+
+# A refresh reads the loss from the device; a few a second cost nothing and look alive.
+REFRESH_STEPS = 8
+COLUMN = 11
+
+
+class View(Protocol):
+    """A place where the table and the bar of a fit are shown."""
+
+    def start(self, names: list[str]) -> None:
+        """Show the head of the table."""
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """Show how far the epoch is."""
+
+    def row(self, cells: list[str]) -> None:
+        """Add a line to the table."""
+
+    def stop(self) -> None:
+        """Remove the bar, keep the table."""
+
+
+class ProgressCallback(Callback):
+    """Shows the table of epochs and a bar of batches; always there unless `learn.no_bar()`.
+
+    Args:
+        view: where to show it; None chooses by the output: notebook, terminal or plain lines.
+    """
+
+    order = 70
+
+    def __init__(self, view: View | None = None) -> None:
+        self._given = view
+        self._view: View | None = None
+
+    def before_fit(self, learn: "Learner") -> None:
+        """Open the view and take over the log of epochs."""
+        self._view = self._given or choose_view()
+        self._view.start(list(learn.recorder.metric_names))
+        if learn.logger is print:
+            learn.logger = self.write
+
+    def write(self, cells: list[Any]) -> None:
+        """Show one epoch's row."""
+        if self._view is not None:
+            self._view.row([format_cell(c) for c in cells])
+
+    def after_batch(self, learn: "Learner") -> None:
+        """Move the bar."""
+        if self._view is None or (learn.iter % REFRESH_STEPS and learn.iter + 1 < learn.n_iter):
+            return
+        part = "train" if learn.training else "valid"
+        label = f"epoch {learn.epoch + 1}/{learn.n_epoch} {part}"
+        self._view.bar(label, learn.iter + 1, learn.n_iter)
+
+    def after_fit(self, learn: "Learner") -> None:
+        """Close the view and give the log back."""
+        if self._view is not None:
+            self._view.stop()
+            self._view = None
+        if learn.logger == self.write:
+            learn.logger = print
+
+
+def format_cell(cell: Any) -> str:
+    """Return a cell of the table as text: six decimals for numbers, as wide as a loss needs."""
+    if cell is None:
+        return ""
+    return f"{cell:.6f}" if isinstance(cell, float) else str(cell)
+
+
+def choose_view() -> View:
+    """Return the view that fits the output: notebook, terminal or plain lines."""
+    if os.environ.get("PRESIZE_PLAIN"):
+        return PlainView()
+    if in_notebook():
+        return NotebookView()
+    return TerminalView() if sys.stdout.isatty() else PlainView()
+
+
+def in_notebook() -> bool:
+    """Say whether the code runs in a Jupyter kernel, whose output shows HTML."""
+    module = sys.modules.get("IPython")
+    shell = module.get_ipython() if module is not None else None
+    return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+class PlainView:
+    """One line an epoch: for logs, files and pipes."""
+
+    def __init__(self) -> None:
+        self._widths: list[int] = []
+
+    def start(self, names: list[str]) -> None:
+        """Print the names of the columns."""
+        self._widths = [max(len(name), 5 if name in ("epoch", "time") else 9) for name in names]
+        self._print(names)
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """Show nothing: a log has no bar."""
+
+    def row(self, cells: list[str]) -> None:
+        """Print one epoch."""
+        self._print(cells)
+
+    def stop(self) -> None:
+        """Nothing is left to remove."""
+
+    def _print(self, cells: list[str]) -> None:
+        widths = [*self._widths, *[COLUMN] * len(cells)]
+        line = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=False))
+        print(line, flush=True)
+
+
+class TerminalView(PlainView):
+    """The lines of the table, with a bar under them while an epoch runs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        text = TextColumn("{task.description}")
+        self._bars = Progress(text, BarColumn(), MofNCompleteColumn(), Remaining(), transient=True)
+        self._task = self._bars.add_task("", total=None)
+
+    def start(self, names: list[str]) -> None:
+        """Start the bar and print the names of the columns above it."""
+        self._bars.start()
+        super().start(names)
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """Move the bar; a new label starts it afresh."""
+        if self._bars.tasks[0].description != label:
+            self._bars.reset(self._task, description=label, total=total)
+        self._bars.update(self._task, completed=done)
+
+    def stop(self) -> None:
+        """Remove the bar."""
+        self._bars.stop()
+
+    def _print(self, cells: list[str]) -> None:
+        widths = [*self._widths, *[COLUMN] * len(cells)]
+        line = "  ".join(c.rjust(w) for c, w in zip(cells, widths, strict=False))
+        self._bars.console.print(line, highlight=False, soft_wrap=True)
+
+
+class NotebookView:
+    """A table in the cell's output that grows by a row an epoch, and a bar under it."""
+
+    def __init__(self) -> None:
+        self._names: list[str] = []
+        self._rows: list[list[str]] = []
+        self._handle: Any = None
+
+    def start(self, names: list[str]) -> None:
+        """Show the empty table."""
+        from IPython.display import HTML, display
+
+        self._names = names
+        self._handle = display(HTML(self._html("")), display_id=True)
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """Redraw with the bar."""
+        self._update(
+            f"<progress value='{done}' max='{total}' style='width:20em'></progress> "
+            f"{html.escape(label)} {done}/{total}"
+        )
+
+    def row(self, cells: list[str]) -> None:
+        """Add a row."""
+        self._rows.append(cells)
+        self._update("")
+
+    def stop(self) -> None:
+        """Redraw without the bar."""
+        self._update("")
+
+    def _update(self, below: str) -> None:
+        from IPython.display import HTML
+
+        if self._handle is not None:
+            self._handle.update(HTML(self._html(below)))
+
+    def _html(self, below: str) -> str:
+        head = "".join(f"<th>{html.escape(name)}</th>" for name in self._names)
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{html.escape(c)}</td>' for c in row)}</tr>" for row in self._rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{below}"

@@ -1,0 +1,204 @@
+"""Records losses, metrics and rates; draws their curves."""
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from presize.callbacks.base import Callback
+from presize.core.collections import L
+from presize.core.errors import TrainingError
+from presize.train.metrics import AvgLoss, AvgSmoothLoss, Metric
+
+if TYPE_CHECKING:
+    from presize.learner import Learner
+
+
+class Recorder(Callback):
+    """Keeps what happened; always there as `learn.recorder`.
+
+    `values` holds one list an epoch: train loss, valid loss, then the metrics. The train loss is
+    a debiased running average (beta .98) over the batches. Losses of single steps stay on the
+    device until they are read.
+
+    Args:
+        add_time: add the time of an epoch to its row.
+        train_metrics: compute the metrics on training batches as well.
+        valid_metrics: compute loss and metrics on the validation set.
+        beta: the weight of the past in the running average.
+    """
+
+    order = 50
+
+    def __init__(
+        self,
+        *,
+        add_time: bool = True,
+        train_metrics: bool = False,
+        valid_metrics: bool = True,
+        beta: float = 0.98,
+    ) -> None:
+        self.add_time, self.train_metrics = add_time, train_metrics
+        self.valid_metrics = valid_metrics
+        self.loss, self.smooth_loss = AvgLoss(), AvgSmoothLoss(beta=beta)
+        self.values: L[L[Any]] = L()
+        self.lrs: list[float] = []
+        self.iters: list[int] = []
+        self.hps: dict[str, list[float]] = {}
+        self.metric_names: L[str] = L()
+        self.row: list[Any] = []
+        self._losses: list[Tensor] = []
+        self._start = 0.0
+
+    @property
+    def losses(self) -> list[float]:
+        """The smoothed train loss after every step of the last fit."""
+        return torch.stack(self._losses).tolist() if self._losses else []
+
+    def before_fit(self, learn: "Learner") -> None:
+        """Forget the last fit."""
+        self.values, self.lrs, self.iters, self._losses = L(), [], [], []
+        self.hps = {}
+        names = [m.name for m in learn.metrics]
+        train = [f"train_{n}" for n in names] if self.train_metrics else []
+        valid = ["valid_loss", *names] if self.valid_metrics else []
+        if self.train_metrics and self.valid_metrics:
+            valid = ["valid_loss", *(f"valid_{n}" for n in names)]
+        self.metric_names = L(["epoch", "train_loss", *train, *valid])
+        if self.add_time:
+            self.metric_names.append("time")
+        self.smooth_loss.reset()
+
+    def before_epoch(self, learn: "Learner") -> None:
+        """Start the clock and an empty row."""
+        self._start, self.row = time.perf_counter(), []
+
+    def before_train(self, learn: "Learner") -> None:
+        """Start the training metrics."""
+        self.loss.reset()
+        if self.train_metrics:
+            _reset(learn.metrics)
+
+    def before_validate(self, learn: "Learner") -> None:
+        """Start the validation metrics."""
+        self.loss.reset()
+        _reset(learn.metrics)
+
+    def after_batch(self, learn: "Learner") -> None:
+        """Add the batch to the averages; nothing is read from the device."""
+        if not learn.yb or learn.batch_cancelled:
+            return
+        if not learn.training:
+            self.loss.accumulate(learn)
+            for metric in learn.metrics:
+                metric.accumulate(learn)
+            return
+        assert learn.opt is not None
+        self.smooth_loss.accumulate(learn)
+        value = self.smooth_loss.value
+        assert value is not None
+        self._losses.append(torch.as_tensor(value).detach())
+        self.lrs.append(learn.opt.param_groups[-1]["lr"])
+        if self.train_metrics:
+            for metric in learn.metrics:
+                metric.accumulate(learn)
+
+    def after_train(self, learn: "Learner") -> None:
+        """Put the train loss (and metrics) into the row."""
+        self.iters.append(len(self._losses))
+        self.row.append(_number(self.smooth_loss.value))
+        if self.train_metrics:
+            self.row += [_number(m.value) for m in learn.metrics]
+
+    def after_validate(self, learn: "Learner") -> None:
+        """Put the validation loss and metrics into the row."""
+        if self.valid_metrics:
+            self.row += [_number(self.loss.value), *(_number(m.value) for m in learn.metrics)]
+
+    def after_epoch(self, learn: "Learner") -> None:
+        """Keep the row, and log it."""
+        self.values.append(L(self.row))
+        cells = [learn.epoch, *self.row]
+        if self.add_time:
+            cells.append(format_time(time.perf_counter() - self._start))
+        learn.logger(cells)
+
+    def final_record(self) -> L[Any]:
+        """Return the last epoch's losses and metrics."""
+        return self.values[-1]
+
+    def plot_loss(
+        self, skip_start: int = 5, with_valid: bool = True, *, log: bool = False, ax: Any = None
+    ) -> Any:
+        """Draw the smoothed train loss of every step and the valid loss of every epoch.
+
+        Args:
+            skip_start: leave out so many first steps, whose losses are far off the scale.
+            with_valid: draw the validation loss as well.
+            log: a logarithmic scale of losses.
+            ax: axes to draw on; new ones if None.
+
+        Raises:
+            TrainingError: nothing was trained yet.
+        """
+        if not self._losses:
+            raise TrainingError(
+                "plot_loss has nothing to draw: this learner has not trained yet. Call fit, "
+                "fit_one_cycle or fine_tune first."
+            )
+        from matplotlib import pyplot as plt
+
+        axes = ax if ax is not None else plt.subplots()[1]
+        losses = self.losses
+        skip = min(skip_start, max(len(losses) - 2, 0))
+        axes.plot(range(skip, len(losses)), losses[skip:], label="train")
+        column = list(self.metric_names).index("valid_loss") - 1 if self.valid_metrics else -1
+        valid = [(i, row[column]) for i, row in zip(self.iters, self.values, strict=False)]
+        points = [(i - 1, v) for i, v in valid if v is not None and i > skip]
+        if with_valid and column > 0 and points:
+            axes.plot(*zip(*points, strict=True), label="valid", marker="o", markersize=3)
+        axes.set(xlabel="step", ylabel="loss", yscale="log" if log else "linear")
+        axes.legend()
+        return axes
+
+    def plot_sched(self, keys: list[str] | None = None, figsize: Any = None) -> Any:
+        """Draw the course of the scheduled hyper-parameters: "lr", "mom".
+
+        Raises:
+            TrainingError: the last fit had no schedule.
+        """
+        names = list(self.hps) if keys is None else [k for k in keys if k in self.hps]
+        if not any(self.hps.get(name) for name in names):
+            raise TrainingError(
+                "plot_sched has nothing to draw: the last fit followed no schedule. Call "
+                "fit_one_cycle or fine_tune first."
+            )
+        from presize.show import subplots
+
+        rows = (len(names) + 1) // 2
+        width = min(len(names), 2)
+        figure, grid = subplots(rows, width, figsize=figsize or (width * 6, rows * 4))
+        for name, axes in zip(names, grid.flatten(), strict=False):
+            axes.plot(self.hps[name])
+            axes.set(xlabel="step", ylabel=name)
+        for axes in grid.flatten()[len(names) :]:
+            axes.set_axis_off()
+        return figure
+
+
+def _reset(metrics: list[Metric]) -> None:
+    for metric in metrics:
+        metric.reset()
+
+
+def _number(value: Any) -> float | None:
+    """Read a value from the device."""
+    return float(value) if value is not None else None
+
+
+def format_time(seconds: float) -> str:
+    """Return minutes and seconds as `00:19`, with hours where there are some."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes:02d}:{rest:02d}"

@@ -1,0 +1,235 @@
+"""Callbacks that follow one figure: keep the best weights, stop early, lower the rate."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from presize.callbacks.base import Callback, CancelFit
+from presize.callbacks.lr_finder import LRFinder
+from presize.core.errors import did_you_mean
+
+if TYPE_CHECKING:
+    from presize.learner import Learner
+
+LOWER_IS_BETTER = ("loss", "error")
+
+
+class TrackerCallback(Callback):
+    """Notices when a column of the table has a new best value.
+
+    Args:
+        monitor: the column: "train_loss", "valid_loss" or a metric's name.
+        comp: `numpy.less` or `numpy.greater`; None minimises what has "loss" or "error" in its
+            name and maximises the rest.
+        min_delta: how much better a value must be to count.
+        reset_on_fit: forget the best value when a new fit begins.
+    """
+
+    order = 60
+
+    def __init__(
+        self,
+        monitor: str = "valid_loss",
+        *,
+        comp: "np.ufunc | None" = None,
+        min_delta: float = 0.0,
+        reset_on_fit: bool = True,
+    ) -> None:
+        lower = any(word in monitor for word in LOWER_IS_BETTER)
+        self.monitor, self.comp = monitor, comp or (np.less if lower else np.greater)
+        self.min_delta = -min_delta if self.comp is np.less else min_delta
+        self.reset_on_fit = reset_on_fit
+        self.best: float | None = None
+        self.new_best = False
+        self._column: int | None = None
+
+    def before_fit(self, learn: "Learner") -> None:
+        """Find the column.
+
+        Raises:
+            ValueError: the table has no such column.
+        """
+        self._column = None
+        if any(isinstance(cb, LRFinder) for cb in learn.cbs):
+            return
+        names = [n for n in learn.recorder.metric_names if n not in ("epoch", "time")]
+        if self.monitor not in names:
+            raise ValueError(
+                f"{type(self).__name__} is to follow `{self.monitor}`, but the table has "
+                f"{', '.join(f'`{n}`' for n in names)}.{did_you_mean(self.monitor, names)}"
+            )
+        self._column = names.index(self.monitor)
+        if self.reset_on_fit or self.best is None:
+            self.best = float("inf") if self.comp is np.less else -float("inf")
+
+    def after_epoch(self, learn: "Learner") -> None:
+        """Compare this epoch's value with the best one."""
+        self.new_best = False
+        if self._column is None or self._column >= len(learn.recorder.values[-1]):
+            return
+        value = learn.recorder.values[-1][self._column]
+        if value is not None and self.comp(value - self.min_delta, self.best):
+            self.best, self.new_best = value, True
+
+    @property
+    def resting(self) -> bool:
+        """Whether there is nothing to follow, as during lr_find."""
+        return self._column is None
+
+
+class SaveModelCallback(TrackerCallback):
+    """Saves the model when the followed figure improves, and loads the best at the end.
+
+    Args:
+        monitor: the column to follow.
+        comp: see TrackerCallback.
+        min_delta: see TrackerCallback.
+        fname: the file's name in the learner's model folder.
+        every_epoch: save at the end of every epoch (or every so many) instead, as `fname_0`,
+            `fname_1` …
+        at_end: also save when the fit ends (with `every_epoch`).
+        with_opt: save the optimizer's state as well.
+        reset_on_fit: see TrackerCallback.
+    """
+
+    order = 61
+
+    def __init__(
+        self,
+        monitor: str = "valid_loss",
+        *,
+        comp: "np.ufunc | None" = None,
+        min_delta: float = 0.0,
+        fname: str = "model",
+        every_epoch: bool | int = False,
+        at_end: bool = False,
+        with_opt: bool = False,
+        reset_on_fit: bool = True,
+    ) -> None:
+        super().__init__(monitor, comp=comp, min_delta=min_delta, reset_on_fit=reset_on_fit)
+        self.fname, self.with_opt = fname, with_opt
+        self.every_epoch, self.at_end = int(every_epoch), at_end
+        self._saved = False
+
+    def before_fit(self, learn: "Learner") -> None:
+        """Find the column; nothing is saved yet."""
+        self._saved = False
+        super().before_fit(learn)
+
+    def after_epoch(self, learn: "Learner") -> None:
+        """Save, if it is time or there is a new best."""
+        super().after_epoch(learn)
+        if self.resting:
+            return
+        if self.every_epoch:
+            if learn.epoch % self.every_epoch == 0:
+                learn.save(f"{self.fname}_{learn.epoch}", with_opt=self.with_opt)
+        elif self.new_best:
+            print(f"Better model found at epoch {learn.epoch} with {self.monitor}: {self.best}.")
+            learn.save(self.fname, with_opt=self.with_opt)
+            self._saved = True
+
+    def after_fit(self, learn: "Learner") -> None:
+        """Load the best weights, unless every epoch was saved."""
+        if self.resting:
+            return
+        if self.every_epoch:
+            if self.at_end:
+                learn.save(self.fname, with_opt=self.with_opt)
+        elif self._saved:
+            learn.load(self.fname, with_opt=self.with_opt)
+
+
+class EarlyStoppingCallback(TrackerCallback):
+    """Stops training when the followed figure has not improved for `patience` epochs.
+
+    With one-cycle training the best results come at the end, when the rate is lowest; stopping
+    before that seldom helps. Train again with fewer epochs instead.
+
+    Args:
+        monitor: the column to follow.
+        comp: see TrackerCallback.
+        min_delta: see TrackerCallback.
+        patience: how many epochs to wait for a better value.
+        reset_on_fit: see TrackerCallback.
+    """
+
+    order = 63
+
+    def __init__(
+        self,
+        monitor: str = "valid_loss",
+        *,
+        comp: "np.ufunc | None" = None,
+        min_delta: float = 0.0,
+        patience: int = 1,
+        reset_on_fit: bool = True,
+    ) -> None:
+        super().__init__(monitor, comp=comp, min_delta=min_delta, reset_on_fit=reset_on_fit)
+        self.patience, self.wait = patience, 0
+
+    def before_fit(self, learn: "Learner") -> None:
+        """Start to wait."""
+        self.wait = 0
+        super().before_fit(learn)
+
+    def after_epoch(self, learn: "Learner") -> None:
+        """Count the epochs without a better value."""
+        super().after_epoch(learn)
+        if self.resting:
+            return
+        self.wait = 0 if self.new_best else self.wait + 1
+        if self.wait >= self.patience:
+            print(
+                f"No improvement of {self.monitor} since epoch {learn.epoch - self.wait}: stopping."
+            )
+            raise CancelFit
+
+
+class ReduceLROnPlateau(TrackerCallback):
+    """Divides the rate when the followed figure has not improved for `patience` epochs.
+
+    Args:
+        monitor: the column to follow.
+        comp: see TrackerCallback.
+        min_delta: see TrackerCallback.
+        patience: how many epochs to wait for a better value.
+        factor: what the rate is divided by.
+        min_lr: the rate below which it does not go.
+        reset_on_fit: see TrackerCallback.
+    """
+
+    order = 65
+
+    def __init__(
+        self,
+        monitor: str = "valid_loss",
+        *,
+        comp: "np.ufunc | None" = None,
+        min_delta: float = 0.0,
+        patience: int = 1,
+        factor: float = 10.0,
+        min_lr: float = 0.0,
+        reset_on_fit: bool = True,
+    ) -> None:
+        super().__init__(monitor, comp=comp, min_delta=min_delta, reset_on_fit=reset_on_fit)
+        self.patience, self.wait = patience, 0
+        self.factor, self.min_lr = factor, min_lr
+
+    def before_fit(self, learn: "Learner") -> None:
+        """Start to wait."""
+        self.wait = 0
+        super().before_fit(learn)
+
+    def after_epoch(self, learn: "Learner") -> None:
+        """Lower the rate after `patience` epochs without a better value."""
+        super().after_epoch(learn)
+        if self.resting:
+            return
+        self.wait = 0 if self.new_best else self.wait + 1
+        if self.wait >= self.patience and learn.opt is not None:
+            for group in learn.opt.param_groups:
+                group["lr"] = max(group["lr"] / self.factor, self.min_lr)
+            self.wait = 0
+            rate = learn.opt.param_groups[-1]["lr"]
+            print(f"Epoch {learn.epoch}: learning rate lowered to {rate:.2e}.")

@@ -1,0 +1,1 @@
+"""What was trained gets used: model files and predictions."""

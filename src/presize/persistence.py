@@ -1,0 +1,137 @@
+"""Keeping a learner: its weights between two fits, and the one file that predicts."""
+
+from pathlib import Path as AnyPath
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from presize.core.errors import ModelFileError
+from presize.core.paths import Path
+from presize.core.transform import Pipeline, Transform
+from presize.train.model_file import ModelFile
+from presize.train.state import (
+    flatten_optimizer,
+    load_state,
+    load_weights,
+    restore_optimizer,
+    save_state,
+)
+
+if TYPE_CHECKING:
+    from presize.learner import Learner
+
+SUFFIX = ".safetensors"
+WEIGHTS = "model."
+OPTIMIZER = "optimizer."
+
+
+def save(learn: "Learner", file: str | AnyPath, *, with_opt: bool = True) -> Path:
+    """Write the weights (and the optimizer's state) to `path/model_dir/file.safetensors`.
+
+    Args:
+        file: the name; a whole path is taken as it is.
+        with_opt: keep the optimizer's averages as well.
+    """
+    tensors = {WEIGHTS + name: value for name, value in learn.model.state_dict().items()}
+    meta: dict[str, Any] = {"kind": "presize learner"}
+    if with_opt and learn.opt is not None:
+        state, meta["optimizer"] = flatten_optimizer(learn.opt)
+        tensors |= {OPTIMIZER + name: value for name, value in state.items()}
+    path = _path(learn, file)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_state(path, tensors=tensors, meta=meta)
+    return path
+
+
+def load(
+    learn: "Learner", file: str | AnyPath, *, with_opt: bool = True, strict: bool = True
+) -> "Learner":
+    """Read weights (and the optimizer's state) that `save` wrote; nothing is unpickled.
+
+    Args:
+        file: the name that `save` was given.
+        with_opt: read the optimizer's averages as well, where the file has them.
+        strict: refuse a file whose weights do not all fit.
+
+    Raises:
+        ModelFileError: the file is missing, broken, or of another model.
+    """
+    path = _path(learn, file)
+    if not path.exists():
+        found = sorted(p.stem for p in path.parent.glob(f"*{SUFFIX}"))
+        there = f" There are: {', '.join(found)}." if found else " The folder has no saved model."
+        raise ModelFileError(f"There is no saved model {path}.{there}")
+    tensors, meta = load_state(path)
+    weights = _part(tensors, WEIGHTS)
+    load_weights(learn.model, weights, strict=strict)
+    if with_opt and "optimizer" in meta:
+        if learn.opt is None:
+            learn.create_opt()
+        assert learn.opt is not None
+        restore_optimizer(learn.opt, _part(tensors, OPTIMIZER), meta["optimizer"])
+    return learn
+
+
+def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Path:
+    """Write one file with all that predicting needs, and no code: see `load_learner`.
+
+    The file holds the weights, and as JSON the architecture, the vocabulary, the transforms and
+    the loss. Nothing in it is ever executed, so that it is safe to share.
+
+    Raises:
+        ModelFileError: a transform or the data cannot be described in JSON.
+    """
+    dls, model = learn.dls, learn.model
+    path = Path(learn.path / fname)
+    path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+    file = ModelFile(
+        architecture=_architecture(model),
+        data={
+            **dls.spec(),
+            "after_item": _transforms(dls.valid.after_item),
+            "after_batch": _transforms(dls.valid.after_batch),
+        },
+        loss=type(learn.loss_func).__name__,
+        weights={k: v.detach() for k, v in model.state_dict().items()},
+    )
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file.write(path)
+    return path
+
+
+def _path(learn: "Learner", file: str | AnyPath) -> Path:
+    name = AnyPath(file)
+    name = name if name.suffix == SUFFIX else name.with_name(name.name + SUFFIX)
+    return Path(learn.path / learn.model_dir / name)
+
+
+def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
+    return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _architecture(model: nn.Module) -> dict[str, Any]:
+    spec = getattr(model, "spec", None)
+    if isinstance(spec, dict):
+        return spec
+    # A network of the user's own: its file is loaded by passing the network in.
+    return {"source": "custom", "name": type(model).__qualname__}
+
+
+def _transforms(pipeline: Pipeline) -> list[dict[str, Any]]:
+    return [described for t in pipeline if (described := _described(t)) is not None]
+
+
+def _described(transform: Transform) -> dict[str, Any] | None:
+    """Return name and arguments; None for what only training needs and cannot be described."""
+    spec = getattr(transform, "spec", None)
+    if spec is not None:
+        return {"name": transform.name, "arguments": spec()}
+    if transform.split_idx == 0:
+        return None
+    raise ModelFileError(
+        f"The transform `{transform.name}` cannot be put into a model file: it is not one of "
+        "presize's own, and a file that holds code is not safe to share. Use presize's transforms "
+        "on the validation side, or save the weights alone with learn.save(...) and load them into "
+        "a learner that is built by your own code."
+    )

@@ -1,0 +1,133 @@
+"""Ways to train: one-cycle, fine-tuning, the rate finder. They are methods of the learner."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from presize.callbacks.base import Callback
+from presize.callbacks.lr_finder import LRFinder, minimum, no_trace, plot_lr_find, steep, suggested
+from presize.callbacks.schedule import ParamScheduler, Schedule
+from presize.core.collections import L
+from presize.core.errors import TrainingError
+from presize.train.rates import LearningRate
+from presize.train.schedules import one_cycle
+
+if TYPE_CHECKING:
+    from presize.learner import Learner
+
+
+def fit_one_cycle(
+    learn: "Learner",
+    n_epoch: int,
+    lr_max: LearningRate | None = None,
+    *,
+    div: float = 25.0,
+    div_final: float = 1e5,
+    pct_start: float = 0.25,
+    wd: float | None = None,
+    moms: tuple[float, float, float] | None = None,
+    cbs: Callback | Iterable[Callback] | None = None,
+    reset_opt: bool = False,
+    start_epoch: int = 0,
+) -> None:
+    """Train with the one-cycle policy: the rate rises to `lr_max`, then falls to almost 0.
+
+    Smith and Topin, "Super-Convergence", 2018.
+
+    Args:
+        n_epoch: how many passes over the training set.
+        lr_max: the highest rate; a number or slice, as in `fit`.
+        div: the first rate is lr_max / div.
+        div_final: the last rate is lr_max / div_final.
+        pct_start: the share of the training in which the rate rises.
+        wd: weight decay of this fit.
+        moms: momenta at the start, at the highest rate, at the end.
+        cbs: callbacks for this fit only.
+        reset_opt: begin with a new optimizer.
+        start_epoch: the epoch to begin with; those before count as done.
+    """
+    highest = learn.rates(lr_max)
+    schedules: dict[str, Schedule] = one_cycle(
+        highest, div=div, div_final=div_final, pct_start=pct_start, moms=moms or learn.moms
+    )
+    callbacks = [ParamScheduler(schedules), *L(cbs)]
+    learn.fit(n_epoch, lr_max, wd, callbacks, reset_opt=reset_opt, start_epoch=start_epoch)
+
+
+def fine_tune(
+    learn: "Learner",
+    epochs: int,
+    base_lr: float = 2e-3,
+    freeze_epochs: int = 1,
+    *,
+    lr_mult: float = 100,
+    pct_start: float = 0.3,
+    div: float = 5.0,
+    wd: float | None = None,
+    moms: tuple[float, float, float] | None = None,
+    cbs: Callback | Iterable[Callback] | None = None,
+) -> None:
+    """Adapt a pretrained model: first its new head alone, then all of it.
+
+    Args:
+        epochs: passes over the training set with all layers.
+        base_lr: the highest rate of the head while the rest is frozen; then half of it.
+        freeze_epochs: passes with all but the head frozen.
+        lr_mult: the first layer group gets a rate so many times lower than the head.
+        pct_start: see `fit_one_cycle`; for the part with all layers.
+        div: see `fit_one_cycle`; for the part with all layers.
+        wd: weight decay.
+        moms: see `fit_one_cycle`.
+        cbs: callbacks for both parts.
+
+    Raises:
+        TrainingError: the model has only one layer group, so that nothing can be frozen.
+    """
+    learn.freeze()
+    learn.fit_one_cycle(freeze_epochs, slice(base_lr), pct_start=0.99, wd=wd, moms=moms, cbs=cbs)
+    base_lr /= 2
+    learn.unfreeze()
+    rates = slice(base_lr / lr_mult, base_lr)
+    learn.fit_one_cycle(epochs, rates, pct_start=pct_start, div=div, wd=wd, moms=moms, cbs=cbs)
+
+
+def lr_find(
+    learn: "Learner",
+    start_lr: float = 1e-7,
+    end_lr: float = 10,
+    num_it: int = 100,
+    *,
+    stop_div: bool = True,
+    show_plot: bool = True,
+    suggest_funcs: Any = (minimum, steep),
+) -> Any:
+    """Train with growing rates, suggest good ones, and leave everything as it was.
+
+    Args:
+        start_lr: the first rate.
+        end_lr: the last rate.
+        num_it: how many batches to train.
+        stop_div: stop when the loss diverges.
+        show_plot: draw the loss against the rate.
+        suggest_funcs: what suggests: `minimum`, `steep`, `valley`, one or several.
+
+    Returns:
+        The suggested rates, a named tuple in the order of `suggest_funcs`.
+
+    Raises:
+        TrainingError: the training loader is empty, or no loss was finite.
+    """
+    n_batches = len(learn.dls.train)
+    if n_batches == 0:
+        raise TrainingError(
+            "lr_find needs batches to train on, but the training loader is empty. Check the "
+            "items and the splitter, or a batch size larger than the data with drop_last."
+        )
+    finder = LRFinder(start_lr, end_lr, num_it, stop_div)
+    with no_trace(learn), learn.no_logging():
+        learn.fit(-(-num_it // n_batches), cbs=[finder])
+        lrs, losses = learn.recorder.lrs, learn.recorder.losses
+    functions = L(suggest_funcs)
+    suggestions, points = suggested(lrs, losses, num_it, functions) if functions else (None, [])
+    if show_plot:
+        plot_lr_find(lrs, losses, suggestions, points)
+    return suggestions

@@ -1,0 +1,1 @@
+"""Learners for pictures, and the notebook namespace."""
