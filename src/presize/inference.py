@@ -11,6 +11,7 @@ from presize.callbacks.gather import GatherPredsCallback
 from presize.core.collections import L
 from presize.core.device import map_tensors
 from presize.data.loader import DataLoader
+from presize.data.loaders import TfmdDL
 from presize.train.losses import activation_of, decodes_of, unreduced
 
 if TYPE_CHECKING:
@@ -56,13 +57,14 @@ def get_preds(
             learn.run_validation(dl, [gather, *L(cbs)])
         finally:
             learn.loss_func = loss_func
-    activation = activation_of(loss_func) if act is None else act
+    activation: Callable[[Any], Any] = act or activation_of(loss_func)
+    decode: Callable[[Any], Any] = decodes_of(loss_func)
     raw = gather.all_preds()
     preds = None if raw is None else activation(raw)
     found: list[Any] = [gather.all_inputs()] if with_input else []
     found += [preds, gather.all_targets()]
     if with_decoded:
-        found.append(None if raw is None else decodes_of(loss_func)(preds))
+        found.append(None if raw is None else decode(preds))
     if with_loss:
         found.append(gather.all_losses())
     return tuple(found)
@@ -136,8 +138,13 @@ def show_results(
     **options: Any,
 ) -> Any:
     """Show pictures with their targets and predictions, one above the other."""
-    dl = learn.dls[ds_idx] if dl is None else dl
-    source = dl.new(shuffle=shuffle, drop_last=False) if isinstance(dl, DataLoader) else dl
+    source = learn.dls[ds_idx] if dl is None else dl
+    if not isinstance(source, TfmdDL):
+        raise TypeError(
+            f"show_results needs a loader that knows how to show its items, as a DataBlock makes "
+            f"it, but this one is a {type(source).__module__}.{type(source).__name__}."
+        )
+    source = source.new(shuffle=shuffle, drop_last=False)
     batch = next(iter(source))
     decoded = get_preds(learn, dl=[batch], with_decoded=True)[2]
     return source.show_results(batch, decoded, max_n=max_n, **options)

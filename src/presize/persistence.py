@@ -9,14 +9,12 @@ from torch import nn
 from presize.core.errors import ModelFileError
 from presize.core.paths import Path
 from presize.core.transform import Pipeline, Transform
+from presize.data.datasets import Datasets
+from presize.data.images import PILBase
 from presize.train.model_file import ModelFile
-from presize.train.state import (
-    flatten_optimizer,
-    load_state,
-    load_weights,
-    restore_optimizer,
-    save_state,
-)
+from presize.train.optim_state import flatten_optimizer, restore_optimizer
+from presize.train.state import load_state, save_state
+from presize.train.weights_state import load_weights
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -55,13 +53,10 @@ def load(
         strict: refuse a file whose weights do not all fit.
 
     Raises:
-        ModelFileError: the file is missing, broken, or of another model.
+        FileNotFoundError: there is no such file; near names are shown.
+        ModelFileError: the file is broken, or of another model.
     """
     path = _path(learn, file)
-    if not path.exists():
-        found = sorted(p.stem for p in path.parent.glob(f"*{SUFFIX}"))
-        there = f" There are: {', '.join(found)}." if found else " The folder has no saved model."
-        raise ModelFileError(f"There is no saved model {path}.{there}")
     tensors, meta = load_state(path)
     weights = _part(tensors, WEIGHTS)
     load_weights(learn.model, weights, strict=strict)
@@ -83,12 +78,22 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
         ModelFileError: a transform or the data cannot be described in JSON.
     """
     dls, model = learn.dls, learn.model
+    samples = dls.valid.dataset
+    if not isinstance(samples, Datasets):
+        raise ModelFileError(
+            "export writes a file that turns a picture into a label, but the data of this learner "
+            f"is a {type(samples).__name__}, whose way from file to tensor is not known. Build it "
+            "with a DataBlock or ImageDataLoaders, or keep the weights alone with learn.save(...)."
+        )
     path = Path(learn.path / fname)
     path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
     file = ModelFile(
         architecture=_architecture(model),
         data={
-            **dls.spec(),
+            "inputs": [_picture_kind(tl.tfms) for tl in samples.tls[: samples.n_inp]],
+            "targets": [_targets(tl.tfms) for tl in samples.tls[samples.n_inp :]],
+            "task": dls.task,
+            "bs": dls.valid.bs,
             "after_item": _transforms(dls.valid.after_item),
             "after_batch": _transforms(dls.valid.after_batch),
         },
@@ -134,4 +139,21 @@ def _described(transform: Transform) -> dict[str, Any] | None:
         "presize's own, and a file that holds code is not safe to share. Use presize's transforms "
         "on the validation side, or save the weights alone with learn.save(...) and load them into "
         "a learner that is built by your own code."
+    )
+
+
+def _targets(pipeline: Pipeline) -> list[dict[str, Any]]:
+    """Describe what labels become; how they were found (get_y) is of no use to a prediction."""
+    return [d for t in pipeline if hasattr(t, "spec") and (d := _described(t)) is not None]
+
+
+def _picture_kind(pipeline: Pipeline) -> str:
+    """Return the name of the class whose `create` opens the pictures of a pipeline."""
+    for transform in pipeline:
+        kind = getattr(transform.function, "__self__", None)
+        if isinstance(kind, type) and issubclass(kind, PILBase):
+            return kind.__name__
+    raise ModelFileError(
+        f"The inputs of this data are not pictures: [{pipeline!r}]. Only models of pictures can "
+        "be exported; keep the weights with learn.save(...)."
     )

@@ -43,7 +43,7 @@ class Drawing(Light, total=False):
 class TensorBase(Tensor):
     """A tensor with a meaning; made from a tensor, an array, a PIL image or nested lists."""
 
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     def __new__(cls, x: Any, **options: Any) -> Self:
         """Make one of `x`; `options` such as `dtype` and `device` go to the conversion."""
@@ -186,7 +186,7 @@ class TensorMask(TensorImageBase):
 
     def show(self, ctx: Any = None, **options: Any) -> Any:
         """Draw the mask over what the axes hold."""
-        plain = {"cmap": "tab20", "alpha": 0.5, "interpolation": "nearest"}
+        plain: dict[str, Any] = {"cmap": "tab20", "alpha": 0.5, "interpolation": "nearest"}
         return show_image(self.as_subclass(Tensor), ctx=ctx, **(plain | options))
 
 
@@ -203,12 +203,13 @@ class TensorPoint(TensorBase):
 
     def show(self, ctx: Any = None, **options: Any) -> Any:
         """Mark the points on axes that hold their picture."""
-        from matplotlib import pyplot as plt
+        from presize.core.lazy import plt
 
         axes = plt.gca() if ctx is None else ctx
         points = self.as_subclass(Tensor).detach().cpu().reshape(-1, 2)
         columns, rows = _pixels(points, axes)
-        axes.scatter(columns, rows, **({"s": 10, "marker": ".", "c": "r"} | options))
+        style: dict[str, Any] = {"s": 10, "marker": ".", "c": "r"} | options
+        axes.scatter(columns, rows, **style)
         return axes
 
 
@@ -217,13 +218,14 @@ class TensorBBox(TensorPoint):
 
     def show(self, ctx: Any = None, **options: Any) -> Any:
         """Draw the boxes on axes that hold their picture."""
-        from matplotlib import pyplot as plt
         from matplotlib.patches import Rectangle
+
+        from presize.core.lazy import plt
 
         axes = plt.gca() if ctx is None else ctx
         for corners in self.as_subclass(Tensor).detach().cpu().reshape(-1, 2, 2):
             (x0, x1), (y0, y1) = _pixels(corners, axes)
-            style = {"fill": False, "edgecolor": "white", "lw": 2} | options
+            style: dict[str, Any] = {"fill": False, "edgecolor": "white", "lw": 2} | options
             axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, **style))
         return axes
 

@@ -169,10 +169,11 @@ class NotebookView:
 
     def start(self, names: list[str]) -> None:
         """Show the empty table."""
-        from IPython.display import HTML, display
+        from IPython import display
 
         self._names = names
-        self._handle = display(HTML(self._html("")), display_id=True)
+        html_table = display.HTML(self._html(""))  # type: ignore[no-untyped-call]
+        self._handle = display.display(html_table, display_id=True)  # type: ignore[no-untyped-call]
 
     def bar(self, label: str, done: int, total: int) -> None:
         """Redraw with the bar."""
@@ -191,7 +192,7 @@ class NotebookView:
         self._update("")
 
     def _update(self, below: str) -> None:
-        from IPython.display import HTML
+        from presize.core.lazy import HTML
 
         if self._handle is not None:
             self._handle.update(HTML(self._html(below)))

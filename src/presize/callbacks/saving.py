@@ -31,7 +31,7 @@ class TrackerCallback(Callback):
         self,
         monitor: str = "valid_loss",
         *,
-        comp: "np.ufunc | None" = None,
+        comp: np.ufunc | None = None,
         min_delta: float = 0.0,
         reset_on_fit: bool = True,
     ) -> None:
@@ -98,7 +98,7 @@ class SaveModelCallback(TrackerCallback):
         self,
         monitor: str = "valid_loss",
         *,
-        comp: "np.ufunc | None" = None,
+        comp: np.ufunc | None = None,
         min_delta: float = 0.0,
         fname: str = "model",
         every_epoch: bool | int = False,
@@ -140,11 +140,8 @@ class SaveModelCallback(TrackerCallback):
             learn.load(self.fname, with_opt=self.with_opt)
 
 
-class EarlyStoppingCallback(TrackerCallback):
-    """Stops training when the followed figure has not improved for `patience` epochs.
-
-    With one-cycle training the best results come at the end, when the rate is lowest; stopping
-    before that seldom helps. Train again with fewer epochs instead.
+class PatienceCallback(TrackerCallback):
+    """Counts the epochs in which the followed figure has not improved.
 
     Args:
         monitor: the column to follow.
@@ -154,13 +151,11 @@ class EarlyStoppingCallback(TrackerCallback):
         reset_on_fit: see TrackerCallback.
     """
 
-    order = 63
-
     def __init__(
         self,
         monitor: str = "valid_loss",
         *,
-        comp: "np.ufunc | None" = None,
+        comp: np.ufunc | None = None,
         min_delta: float = 0.0,
         patience: int = 1,
         reset_on_fit: bool = True,
@@ -174,28 +169,45 @@ class EarlyStoppingCallback(TrackerCallback):
         super().before_fit(learn)
 
     def after_epoch(self, learn: "Learner") -> None:
-        """Count the epochs without a better value."""
+        """Count, and act when the patience is at its end."""
         super().after_epoch(learn)
         if self.resting:
             return
         self.wait = 0 if self.new_best else self.wait + 1
         if self.wait >= self.patience:
-            print(
-                f"No improvement of {self.monitor} since epoch {learn.epoch - self.wait}: stopping."
-            )
-            raise CancelFit
+            self.give_up(learn)
+
+    def give_up(self, learn: "Learner") -> None:
+        """Do what is to be done when the figure has not improved for too long."""
+        raise NotImplementedError
 
 
-class ReduceLROnPlateau(TrackerCallback):
+class EarlyStoppingCallback(PatienceCallback):
+    """Stops training when the followed figure has not improved for `patience` epochs.
+
+    With one-cycle training the best results come at the end, when the rate is lowest; stopping
+    before that seldom helps. Train again with fewer epochs instead. Arguments: PatienceCallback.
+    """
+
+    order = 63
+
+    def give_up(self, learn: "Learner") -> None:
+        """End the fit."""
+        last = learn.epoch - self.wait
+        print(f"No improvement of {self.monitor} since epoch {last}: stopping.")
+        raise CancelFit
+
+
+class ReduceLROnPlateau(PatienceCallback):
     """Divides the rate when the followed figure has not improved for `patience` epochs.
 
     Args:
         monitor: the column to follow.
-        comp: see TrackerCallback.
-        min_delta: see TrackerCallback.
-        patience: how many epochs to wait for a better value.
         factor: what the rate is divided by.
         min_lr: the rate below which it does not go.
+        patience: how many epochs to wait for a better value.
+        comp: see TrackerCallback.
+        min_delta: see TrackerCallback.
         reset_on_fit: see TrackerCallback.
     """
 
@@ -205,31 +217,23 @@ class ReduceLROnPlateau(TrackerCallback):
         self,
         monitor: str = "valid_loss",
         *,
-        comp: "np.ufunc | None" = None,
-        min_delta: float = 0.0,
-        patience: int = 1,
         factor: float = 10.0,
         min_lr: float = 0.0,
+        patience: int = 1,
+        comp: np.ufunc | None = None,
+        min_delta: float = 0.0,
         reset_on_fit: bool = True,
     ) -> None:
-        super().__init__(monitor, comp=comp, min_delta=min_delta, reset_on_fit=reset_on_fit)
-        self.patience, self.wait = patience, 0
+        super().__init__(
+            monitor, comp=comp, min_delta=min_delta, patience=patience, reset_on_fit=reset_on_fit
+        )
         self.factor, self.min_lr = factor, min_lr
 
-    def before_fit(self, learn: "Learner") -> None:
-        """Start to wait."""
+    def give_up(self, learn: "Learner") -> None:
+        """Lower the rate, and wait again."""
+        assert learn.opt is not None
+        for group in learn.opt.param_groups:
+            group["lr"] = max(group["lr"] / self.factor, self.min_lr)
         self.wait = 0
-        super().before_fit(learn)
-
-    def after_epoch(self, learn: "Learner") -> None:
-        """Lower the rate after `patience` epochs without a better value."""
-        super().after_epoch(learn)
-        if self.resting:
-            return
-        self.wait = 0 if self.new_best else self.wait + 1
-        if self.wait >= self.patience and learn.opt is not None:
-            for group in learn.opt.param_groups:
-                group["lr"] = max(group["lr"] / self.factor, self.min_lr)
-            self.wait = 0
-            rate = learn.opt.param_groups[-1]["lr"]
-            print(f"Epoch {learn.epoch}: learning rate lowered to {rate:.2e}.")
+        rate = learn.opt.param_groups[-1]["lr"]
+        print(f"Epoch {learn.epoch}: learning rate lowered to {rate:.2e}.")

@@ -27,8 +27,8 @@ def most_confused(
     """Return (actual, predicted, count) of the errors made at least `min_val` times, most first."""
     wrong = counts.copy()
     np.fill_diagonal(wrong, 0)
-    rows, columns = np.nonzero(wrong >= max(min_val, 1))
-    pairs = [(vocab[i], vocab[j], int(wrong[i, j])) for i, j in zip(rows, columns, strict=True)]
+    cells = np.argwhere(wrong >= max(min_val, 1)).tolist()
+    pairs = [(vocab[i], vocab[j], int(wrong[i, j])) for i, j in cells]
     return sorted(pairs, key=lambda pair: pair[2], reverse=True)
 
 

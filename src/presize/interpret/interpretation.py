@@ -36,7 +36,7 @@ class Interpretation:
     ) -> None:
         self.learn, self.dl = learn, dl
         self.preds, self.targs, self.decoded, self.losses = preds, targs, decoded, losses
-        self.vocab = getattr(dl, "vocab", None) or getattr(learn.dls, "vocab", None)
+        self.vocab: Any = getattr(dl, "vocab", None) or getattr(learn.dls, "vocab", None)
 
     @classmethod
     def from_learner(
@@ -99,13 +99,13 @@ class Interpretation:
         for ax, loss, i in zip(axes, losses.tolist(), indices.tolist(), strict=False):
             self._picture(i).show(ctx=ax)
             show_title(self._caption(i, loss), ax, fontsize=9)
-        axes[0].figure.tight_layout()
-        return axes[0].figure
+        figure: Any = axes[0].figure
+        figure.tight_layout()
+        return figure
 
     def _picture(self, i: int) -> Any:
         """Read item `i` again, and return its input as it can be shown."""
-        batch = next(iter(self.dl.new(dataset=self.dl.dataset.pick([i]), num_workers=0)))
-        return self.dl.decode_batch(batch, max_n=1)[0][0]
+        return self.dl.decode_batch(self.dl.batch_of([i]), max_n=1)[0][0]
 
     def _caption(self, i: int, loss: float) -> str:
         return f"{self._name(self.decoded[i])} / {self._name(self.targs[i])} / {loss:.2f}"

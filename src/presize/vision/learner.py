@@ -1,5 +1,6 @@
 """The learner of pictures: a pretrained body, a new head, and the data's own details."""
 
+import warnings
 from collections.abc import Callable, Iterable
 from pathlib import Path as AnyPath
 from typing import Any, TypedDict, Unpack
@@ -9,10 +10,11 @@ from torch import Tensor, nn
 
 from presize.augment.presets import Normalize
 from presize.callbacks.base import Callback
-from presize.core.errors import DataError, did_you_mean
-from presize.data.loaders import DataLoaders, get_c
+from presize.core.errors import did_you_mean
+from presize.data.loaders import DataLoaders, TfmdDL, get_c
 from presize.learner import Kind, Learner
 from presize.models.arch import create_vision_model
+from presize.models.body import Stats
 from presize.models.groups import Splitter, default_split
 
 
@@ -79,7 +81,7 @@ def vision_learner(
     _check_options(options)
     model = create_vision_model(
         arch,
-        _outputs(dls, n_out),
+        get_c(dls) if n_out is None else n_out,
         n_in=_channels(dls) if n_in is None else n_in,
         pretrained=pretrained,
         weights=weights,
@@ -100,31 +102,29 @@ def vision_learner(
 cnn_learner = vision_learner
 
 
-def _outputs(dls: DataLoaders, n_out: int | None) -> int:
-    found = get_c(dls) if n_out is None else n_out
-    if not found:
-        raise DataError(
-            "The number of outputs is not known: the data has no vocabulary, as with a regression "
-            "whose targets were not counted. Pass it: vision_learner(dls, arch, n_out=…)."
-        )
-    return int(found)
-
-
 def _channels(dls: DataLoaders) -> int:
-    batch = dls.one_batch()
-    return int(batch[0].shape[1])
+    """Return the channels of the first picture; a whole batch would take a second to read."""
+    train = dls.train
+    if isinstance(train, TfmdDL) and len(train.dataset):
+        return int(train.after_item(train.dataset[0])[0].shape[0])
+    return int(dls.one_batch()[0].shape[1])
 
 
-def _add_normalize(dls: DataLoaders, stats: tuple[list[float], list[float]]) -> None:
-    mean, std = stats
-    for dl in dls.loaders:
-        if any(isinstance(t, Normalize) for t in getattr(dl, "after_batch", ())):
-            return
-    dls.add_tfms([Normalize.from_stats(mean, std)], "after_batch")
+def _add_normalize(dls: DataLoaders, stats: Stats) -> None:
+    if not all(isinstance(dl, TfmdDL) for dl in dls):
+        warnings.warn(
+            "The pretrained weights expect normalised pictures, and these loaders are not "
+            "presize's own: nothing was added to them. Normalise in your loader with mean "
+            f"{list(stats[0])} and std {list(stats[1])}.",
+            stacklevel=3,
+        )
+        return
+    if not any(isinstance(t, Normalize) for dl in dls for t in dl.after_batch):
+        dls.add_tfms([Normalize.from_stats(*stats)], "after_batch")
 
 
 def _check_options(options: LearnerOptions) -> None:
-    known = [*LearnerOptions.__annotations__, *vision_learner.__kwdefaults__]
+    known = [*LearnerOptions.__annotations__, *(vision_learner.__kwdefaults__ or ())]
     for name in options:
         if name not in LearnerOptions.__annotations__:
             raise TypeError(

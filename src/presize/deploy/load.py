@@ -1,0 +1,90 @@
+"""`load_learner`: from a model file to a learner that predicts, built from known names alone."""
+
+from pathlib import Path as AnyPath
+from typing import Any
+
+from torch import nn
+
+from presize.core.errors import ModelFileError
+from presize.core.paths import Path
+from presize.data.datasets import Datasets
+from presize.data.loaders import DataLoaders
+from presize.deploy.registry import build_transform, picture_kind
+from presize.learner import Learner
+from presize.models.arch import build_from_spec
+from presize.models.groups import default_split
+from presize.train.losses import (
+    BaseLoss,
+    BCELossFlat,
+    BCEWithLogitsLossFlat,
+    CrossEntropyLossFlat,
+    FocalLoss,
+    L1LossFlat,
+    LabelSmoothingCrossEntropy,
+    MSELossFlat,
+    loss_for_task,
+)
+from presize.train.model_file import ModelFile
+from presize.train.weights_state import load_weights
+
+LOSSES: dict[str, type[BaseLoss]] = {
+    kind.__name__: kind
+    for kind in (
+        CrossEntropyLossFlat,
+        LabelSmoothingCrossEntropy,
+        FocalLoss,
+        BCEWithLogitsLossFlat,
+        BCELossFlat,
+        MSELossFlat,
+        L1LossFlat,
+    )
+}
+
+
+def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Learner:
+    """Return a learner from a file that `learn.export` wrote; it predicts at once.
+
+    Nothing in the file is run: it names an architecture, transforms and a loss, which are built
+    from presize's own tables, and holds weights, which are copied in.
+
+    Args:
+        path: the file.
+        model: the network itself, for a file whose architecture is the user's own.
+
+    Raises:
+        FileNotFoundError: there is no such file; near names are shown.
+        ModelFileError: the file is broken, foreign, changed, or names what is not known.
+    """
+    file = ModelFile.read(Path(path))
+    if model is None and file.architecture.get("source") == "custom":
+        raise ModelFileError(
+            f"{path} holds the weights of a network of its author's own, "
+            f"`{file.architecture.get('name')}`, and a file holds no code. Make that network and "
+            "pass it: load_learner(path, model=…)."
+        )
+    net = build_from_spec(file.architecture) if model is None else model
+    load_weights(net, file.weights)
+    known = LOSSES.get(file.loss or "")
+    loss = loss_for_task(file.data["task"]) if known is None else known()
+    learn = Learner(_data(file.data), net, loss, path=AnyPath(path).parent, splitter=default_split)
+    learn.model.eval()
+    return learn
+
+
+def _data(spec: dict[str, Any]) -> DataLoaders:
+    """Return loaders without items, whose `test_dl` treats pictures as in training."""
+    inputs = [[picture_kind(name).create] for name in spec["inputs"]]
+    targets = [[build_transform(**t) for t in pipeline] for pipeline in spec["targets"]]
+    empty = Datasets(
+        [],
+        [*inputs, *targets],
+        n_inp=len(inputs),
+        splits=[[], []],
+        do_setup=False,
+        task=spec["task"],
+    )
+    return empty.dataloaders(
+        bs=spec["bs"],
+        after_item=[build_transform(**t) for t in spec["after_item"]],
+        after_batch=[build_transform(**t) for t in spec["after_batch"]],
+    )

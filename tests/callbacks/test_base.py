@@ -1,0 +1,81 @@
+import inspect
+
+import pytest
+
+from presize.callbacks.base import EVENTS, Callback, Callbacks
+
+
+class FakeLearner:
+    def __init__(self, training=True):
+        self.training = training
+
+
+def test_the_composite_forwards_every_event():
+    assert set(EVENTS) <= set(vars(Callbacks))
+    for event in EVENTS:
+        seen = []
+        kind = type("One", (Callback,), {event: lambda self, learn, seen=seen: seen.append(learn)})
+        learn = FakeLearner()
+        getattr(Callbacks([kind()]), event)(learn)
+        assert seen == [learn], event
+
+
+def test_every_event_is_documented():
+    for event in EVENTS:
+        assert inspect.getdoc(getattr(Callback, event)), event
+
+
+def test_callbacks_run_by_order_and_keep_it_among_equals():
+    seen = []
+
+    class Named(Callback):
+        def __init__(self, name, order=0.0):
+            self.tag, self.order = name, order
+
+        def before_fit(self, learn):
+            seen.append(self.tag)
+
+    Callbacks([Named("c", 2), Named("a"), Named("b"), Named("first", -1)]).before_fit(None)
+    assert seen == ["first", "a", "b", "c"]
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_run_train_and_run_valid_limit_the_events_of_batches(training):
+    seen = []
+
+    class Train(Callback):
+        run_valid = False
+
+        def after_batch(self, learn):
+            seen.append("train")
+
+    class Valid(Callback):
+        run_train = False
+
+        def after_batch(self, learn):
+            seen.append("valid")
+
+    Callbacks([Train(), Valid()]).after_batch(FakeLearner(training))
+    assert seen == ["train" if training else "valid"]
+
+
+def test_a_misspelt_event_is_refused_with_the_near_miss():
+    with pytest.raises(TypeError, match="`Typo.after_bacth` is not a training event") as error:
+        type("Typo", (Callback,), {"after_bacth": lambda self, learn: None})
+    assert "Did you mean `after_batch`?" in str(error.value)
+
+
+def test_the_old_signature_is_refused_with_the_new_one():
+    with pytest.raises(TypeError, match=r"Write `def after_batch\(self, learn\):`"):
+
+        class Old(Callback):
+            def after_batch(self):
+                pass
+
+
+def test_names_are_snake_case():
+    class SaveBestCallback(Callback):
+        pass
+
+    assert SaveBestCallback().name == "save_best"
+    assert repr(Callbacks([SaveBestCallback()])) == "(#1) [SaveBestCallback]"

@@ -1,0 +1,99 @@
+import numpy as np
+import pytest
+import torch.nn.functional as F
+from torch import nn
+
+from presize.callbacks.base import Callback
+from presize.callbacks.saving import (
+    EarlyStoppingCallback,
+    ReduceLROnPlateau,
+    SaveModelCallback,
+    TrackerCallback,
+)
+from presize.learner import Learner
+from presize.train.optim import SGD
+
+
+class Scripted(Callback):
+    """Puts given values into the table in place of the validation loss."""
+
+    order = 55
+
+    def __init__(self, values):
+        self.script = values
+
+    def after_epoch(self, learn):
+        learn.recorder.values[-1][1] = self.script[learn.epoch]
+
+
+def fit(values, *cbs, tmp_path=".", **options):
+    import torch
+
+    from presize.data.loaders import DataLoaders
+
+    batches = [(torch.randn(4, 3), torch.randn(4, 1))]
+    dls = DataLoaders(batches, batches, device="cpu")
+    learn = Learner(dls, nn.Linear(3, 1), F.mse_loss, SGD, lr=0.1, path=tmp_path)
+    with learn.no_logging():
+        learn.fit(len(values), cbs=[Scripted(values), *cbs])
+    return learn
+
+
+@pytest.mark.parametrize(
+    ("monitor", "comp"),
+    [("valid_loss", np.less), ("error_rate", np.less), ("accuracy", np.greater)],
+)
+def test_losses_are_minimised_and_other_figures_maximised(monitor, comp):
+    assert TrackerCallback(monitor).comp is comp
+
+
+def test_min_delta_is_what_counts_as_better():
+    plain, strict = TrackerCallback(), TrackerCallback(min_delta=0.2)
+    fit([1.0, 0.9, 0.7], plain, strict)
+    assert (plain.best, strict.best) == (0.7, 0.7)
+    plain, strict = TrackerCallback(), TrackerCallback(min_delta=0.2)
+    fit([1.0, 0.9, 0.85], plain, strict)
+    assert (plain.best, strict.best) == (0.85, 1.0)
+
+
+def test_an_unknown_column_is_named_with_the_near_miss():
+    with pytest.raises(ValueError, match="Did you mean `valid_loss`"):
+        fit([1.0], TrackerCallback("valid_los"))
+
+
+def test_the_best_model_is_saved_and_loaded_at_the_end(tmp_path, capsys):
+    weights = {}
+
+    class Keep(Callback):
+        order = 62
+
+        def after_epoch(self, learn):
+            weights[learn.epoch] = learn.model.weight.clone()
+
+    learn = fit([3.0, 1.0, 2.0], SaveModelCallback(), Keep(), tmp_path=tmp_path)
+    assert learn.model.weight.tolist() == weights[1].tolist()
+    assert (tmp_path / "models" / "model.safetensors").exists()
+    assert "Better model found at epoch 1 with valid_loss: 1.0." in capsys.readouterr().out
+
+
+def test_every_epoch_appends_its_number(tmp_path):
+    fit([3.0, 1.0, 2.0], SaveModelCallback(every_epoch=True), tmp_path=tmp_path)
+    names = sorted(p.name for p in (tmp_path / "models").iterdir())
+    assert names == [f"model_{i}.safetensors" for i in range(3)]
+
+
+def test_training_stops_without_improvement():
+    learn = fit([3.0, 2.0, 2.5, 2.6, 1.0], EarlyStoppingCallback(patience=2))
+    assert len(learn.recorder.values) == 4
+
+
+def test_the_rate_is_lowered_on_a_plateau():
+    learn = fit([3.0, 2.0, 2.5, 2.6], ReduceLROnPlateau(patience=2, factor=5.0, min_lr=0.001))
+    assert learn.opt.param_groups[-1]["lr"] == pytest.approx(0.02)
+
+
+def test_trackers_rest_during_lr_find(tmp_path):
+    learn = fit([1.0], tmp_path=tmp_path)
+    learn.add_cbs([SaveModelCallback("accuracy"), EarlyStoppingCallback("accuracy")])
+    learn.lr_find(show_plot=False, num_it=40)
+    assert not (tmp_path / "models").exists()
