@@ -40,15 +40,15 @@ def kinds_of(annotation: Any) -> Kinds:
 
 
 def _signature_kinds(function: Function) -> tuple[Kinds, Kinds]:
-    """Return the kinds of a function's first parameter and of its result."""
-    while isinstance(function, functools.partial):
-        function = function.func
+    """Return the kinds of a function's first free parameter and of its result."""
     try:
         parameters = list(inspect.signature(function).parameters.values())
+        while isinstance(function, functools.partial):
+            function = function.func
         hints = typing.get_type_hints(function)
     except (TypeError, ValueError, NameError):
         return None, None
-    parameters = [p for p in parameters if p.name != "self"]
+    parameters = [p for p in parameters if p.name != "self" and p.kind is not p.KEYWORD_ONLY]
     taken = kinds_of(hints.get(parameters[0].name, Any)) if parameters else None
     return taken, kinds_of(hints.get("return", Any))
 
@@ -115,7 +115,7 @@ class Transform:
 
     def encodes(self, x: Any) -> Any:
         """Return the transformed value."""
-        enc = getattr(self, "_enc", None)
+        enc = self.function
         return x if enc is None else enc(x)
 
     def decodes(self, x: Any) -> Any:
@@ -127,9 +127,14 @@ class Transform:
         """Learn what is needed from the training items, as the transforms before leave them."""
 
     @property
+    def function(self) -> Function | None:
+        """The plain function that is wrapped, None in a class of its own."""
+        return getattr(self, "_enc", None)
+
+    @property
     def name(self) -> str:
         """The name in printed pipelines: the class, or the wrapped function."""
-        enc = getattr(self, "_enc", None)
+        enc = self.function
         if enc is None:
             return type(self).__name__
         return str(getattr(enc, "__qualname__", type(enc).__name__)).rsplit("<locals>.", 1)[-1]
