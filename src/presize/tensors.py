@@ -7,7 +7,7 @@ its type back.
 
 import copy
 from functools import partial
-from typing import Any, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Self, TypedDict, Unpack
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from presize.core import colour
 from presize.core.colour import brightness_levels, light_factors
 from presize.core.foundation import tensor
-from presize.core.homography import Maps, identity
+from presize.core.homography import Maps, compose, identity, resize
 from presize.core.parameters import Draw
 from presize.core.random_maps import dihedral_maps, flip_maps, rotate_maps, warp_maps, zoom_maps
 from presize.core.randomness import Draws, draws
@@ -70,6 +70,13 @@ class TensorBase(Tensor):
 class TensorImageBase(TensorBase):
     """Pictures, [C,H,W] or a batch [N,C,H,W]."""
 
+    read_mode: ClassVar[Mode] = "bilinear"
+    item_ndim: ClassVar[int] = 3
+
+    @property
+    def _n_pictures(self) -> int:
+        return len(self) if self.ndim > self.item_ndim else 1
+
     def show(self, ctx: Any = None, **options: Any) -> Any:
         """Draw one picture on the axes `ctx` (new ones if None) and return the axes."""
         return show_image(self.as_subclass(Tensor), ctx=ctx, **options)
@@ -79,7 +86,7 @@ class TensorImageBase(TensorBase):
         mat: Maps | None = None,
         sz: Size | None = None,
         *,
-        mode: Mode = "bilinear",
+        mode: Mode | None = None,
         pad_mode: PadMode = "reflection",
     ) -> Self:
         """Sample the picture(s) once, through maps from output to input.
@@ -87,15 +94,19 @@ class TensorImageBase(TensorBase):
         Args:
             mat: [n,3,3] or [3,3] maps, see `presize.core.homography`; None only resizes.
             sz: the size of the result; None keeps it.
-            mode: "bilinear", "nearest" or "bicubic".
+            mode: "bilinear", "nearest" or "bicubic"; None takes "nearest" for masks, else
+                "bilinear".
             pad_mode: what lies outside: "reflection", "border" or "zeros".
         """
         whole = self.as_subclass(Tensor)
-        batch = whole if whole.ndim == 4 else whole[None]
+        batch = whole.reshape(self._n_pictures, -1, *whole.shape[-2:])
+        before = (batch.shape[-2], batch.shape[-1])
+        after = before if sz is None else hw(sz)
         maps = identity(len(batch)) if mat is None else np.asarray(mat).reshape(-1, 3, 3)
-        size = None if sz is None else hw(sz)
-        moved = sample(batch, maps, size, mode=mode, pad_mode=pad_mode)
-        return (moved if whole.ndim == 4 else moved[0]).as_subclass(type(self))
+        if after != before:
+            maps = compose(maps, resize(len(maps), before, after))
+        moved = sample(batch, maps, after, mode=mode or self.read_mode, pad_mode=pad_mode)
+        return moved.reshape(*whole.shape[:-2], *after).as_subclass(type(self))
 
     def flip_batch(self, size: Size | None = None, **options: Unpack[Drawing]) -> Self:
         """Mirror left and right with probability `p` (0.5)."""
@@ -141,8 +152,7 @@ class TensorImageBase(TensorBase):
     def _drawn(self, make: Any, name: str, size: Size | None, options: Drawing) -> Self:
         where: dict[str, Any] = {k: options[k] for k in ("mode", "pad_mode") if k in options}
         how = {k: v for k, v in options.items() if k not in where}
-        count = len(self) if self.ndim == 4 else 1
-        maps = make(draws(name, count), (self.shape[-2], self.shape[-1]), **how)
+        maps = make(draws(name, self._n_pictures), (self.shape[-2], self.shape[-1]), **how)
         return self.affine_coord(maps, size, **where)
 
 
@@ -164,8 +174,16 @@ class TensorImage(TensorImageBase):
         factors = light_factors(self._rng("saturation"), max_lighting=max_lighting, **options)
         return self._lit(colour.saturation(factors))
 
+    def hue(self, *, max_hue: float = 0.1, **options: Unpack[Light]) -> Self:
+        """Turn the colours by `draw` of the whole circle; 0 changes nothing."""
+        rng = self._rng("hue")
+        turns = light_factors(rng, max_lighting=max_hue, neutral=0.0, **options)
+        whole = self.as_subclass(Tensor)
+        turned = colour.turn_hue(whole if whole.ndim == 4 else whole[None], turns)
+        return (turned if whole.ndim == 4 else turned[0]).as_subclass(type(self))
+
     def _rng(self, name: str) -> Draws:
-        return draws(name, len(self) if self.ndim == 4 else 1)
+        return draws(name, self._n_pictures)
 
     def _lit(self, matrices: Maps) -> Self:
         whole = self.as_subclass(Tensor)
@@ -183,6 +201,9 @@ class TensorImageBW(TensorImage):
 
 class TensorMask(TensorImageBase):
     """One class number per pixel, [H,W] or [N,H,W]; moves with the picture, never blended."""
+
+    read_mode = "nearest"
+    item_ndim = 2
 
     def show(self, ctx: Any = None, **options: Any) -> Any:
         """Draw the mask over what the axes hold."""

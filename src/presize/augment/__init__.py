@@ -1,0 +1,1 @@
+"""Augmentation of batches: movements, colour, erasing, normalisation."""
