@@ -1,0 +1,1 @@
+"""Architectures, their weights, the head, and groups of parameters."""
