@@ -88,5 +88,5 @@ def digest(tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         value = tensors[name].detach().cpu().contiguous()
         total.update(f"{name}|{value.dtype}|{tuple(value.shape)}|".encode())
-        total.update(value.flatten().view(torch.uint8).numpy())
+        total.update(value.flatten().view(torch.uint8).numpy().tobytes())
     return total.hexdigest()

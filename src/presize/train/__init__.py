@@ -1,0 +1,1 @@
+"""What training is made of: schedules, optimizers, losses, metrics, precision, checkpoints."""

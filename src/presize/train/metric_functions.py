@@ -1,0 +1,117 @@
+"""Metrics that are functions of (outputs, targets) and that never wait for the device."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from presize.train.metric_base import flat_pair
+
+
+def _classes(inp: Tensor, axis: int, who: str) -> int:
+    n = inp.shape[axis] if inp.ndim else 0
+    if inp.ndim < 2 or n < 2:
+        raise ValueError(
+            f"`{who}` needs a score for each of at least two classes, but the outputs have shape "
+            f"{list(inp.shape)}. For a single yes/no output use accuracy_multi, or a function of "
+            "your own."
+        )
+    return n
+
+
+def accuracy(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
+    """Return the share of items whose highest score is that of their class.
+
+    Args:
+        inp: scores, with the classes along `axis`.
+        targ: class numbers; as many as there are rows of scores.
+        axis: where the classes are; 1 for segmentation.
+
+    Raises:
+        ValueError: there are not two classes, or not one target for each row.
+    """
+    _classes(inp, axis, "accuracy")
+    pred, targ = flat_pair(inp.argmax(dim=axis), targ, "accuracy")
+    return (pred == targ).float().mean()
+
+
+def error_rate(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
+    """Return 1 - `accuracy`."""
+    return 1 - accuracy(inp, targ, axis)
+
+
+def top_k_accuracy(inp: Tensor, targ: Tensor, k: int = 5, axis: int = -1) -> Tensor:
+    """Return the share of items whose class is among the `k` highest scores.
+
+    Raises:
+        ValueError: there are fewer than `k` classes.
+    """
+    n = _classes(inp, axis, "top_k_accuracy")
+    if k > n:
+        raise ValueError(
+            f"top_k_accuracy looks at the {k} best classes, but the model has {n}. Choose fewer: "
+            f"partial(top_k_accuracy, k={min(2, n)})."
+        )
+    best = inp.topk(k, dim=axis).indices.movedim(axis, -1)
+    return (best == targ.reshape(best.shape[:-1]).unsqueeze(-1)).any(-1).float().mean()
+
+
+def accuracy_multi(inp: Tensor, targ: Tensor, thresh: float = 0.5, sigmoid: bool = True) -> Tensor:
+    """Return the share of labels that are right, where each item may have several.
+
+    Args:
+        inp: a score for each label.
+        targ: 0 or 1 for each label.
+        thresh: a label counts as predicted above this.
+        sigmoid: turn scores into probabilities first.
+    """
+    inp, targ = flat_pair(inp, targ, "accuracy_multi")
+    if sigmoid:
+        inp = inp.sigmoid()
+    return ((inp > thresh) == targ.bool()).float().mean()
+
+
+def mse(inp: Tensor, targ: Tensor) -> Tensor:
+    """Return the mean of squared differences."""
+    inp, targ = flat_pair(inp, targ, "mse")
+    return F.mse_loss(inp, targ.to(inp.dtype))
+
+
+def rmse(inp: Tensor, targ: Tensor) -> Tensor:
+    """Return the root of `mse`; as a metric of a learner, over the whole epoch at once."""
+    return mse(inp, targ).sqrt()
+
+
+def mae(inp: Tensor, targ: Tensor) -> Tensor:
+    """Return the mean of absolute differences."""
+    inp, targ = flat_pair(inp, targ, "mae")
+    return (inp - targ).abs().mean()
+
+
+def msle(inp: Tensor, targ: Tensor) -> Tensor:
+    """Return the mean of squared differences of `log(1 + x)`."""
+    inp, targ = flat_pair(inp, targ, "msle")
+    return F.mse_loss(torch.log1p(inp), torch.log1p(targ.to(inp.dtype)))
+
+
+def exp_rmspe(inp: Tensor, targ: Tensor) -> Tensor:
+    """Return the root mean squared relative error of values whose logarithms these are.
+
+    As a metric of a learner it is computed over the whole epoch at once.
+    """
+    inp, targ = flat_pair(inp, targ, "exp_rmspe")
+    return (1 - torch.exp(inp - targ)).square().mean().sqrt()
+
+
+def foreground_acc(inp: Tensor, targ: Tensor, bkg_idx: int = 0, axis: int = 1) -> Tensor:
+    """Return the share of right pixels among those whose target is not the background.
+
+    Args:
+        inp: scores [N, classes, H, W].
+        targ: class numbers [N, H, W] or [N, 1, H, W].
+        bkg_idx: the number of the background.
+        axis: where the classes are.
+    """
+    _classes(inp, axis, "foreground_acc")
+    pred, targ = flat_pair(inp.argmax(dim=axis), targ, "foreground_acc")
+    there = targ != bkg_idx  # counted, not indexed: a mask as an index waits for the device
+    return ((pred == targ) & there).sum() / there.sum()

@@ -1,0 +1,126 @@
+"""Mixed precision: which numbers the forward pass uses, and scaled gradients where needed."""
+
+import warnings
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Literal, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from presize.core.errors import did_you_mean
+
+Kind: TypeAlias = Literal["fp32", "fp16", "bf16"]
+_KINDS: tuple[Kind, ...] = ("fp32", "fp16", "bf16")
+
+
+class Precision:
+    """How a step is computed: "fp32", or "fp16" / "bf16" with weights kept in float32.
+
+    fp16 scales the loss so that small gradients do not vanish, and leaves out a step whose
+    gradients overflowed; that needs CUDA. Elsewhere fp16 is computed as bf16, which needs no
+    scaling, and a warning says so.
+
+    One step is `with autocast(device): loss`, `backward(loss)` (as often as gradients are
+    accumulated), `unscale(opt)`, after which everyone sees the true gradients, `step(opt)`.
+
+    Args:
+        kind: fp32, fp16 or bf16.
+    """
+
+    def __init__(self, kind: Kind = "fp32") -> None:
+        if kind not in _KINDS:
+            raise ValueError(
+                f"precision is one of {', '.join(_KINDS)}, but got {kind!r}."
+                f"{did_you_mean(kind, _KINDS)}"
+            )
+        self.kind: Kind = kind
+        self._device: torch.device | None = None
+        self._dtype: torch.dtype | None = None
+        self._scaler: torch.amp.GradScaler | None = None
+        self._kept: dict[str, Any] = {}
+        self._unscaled = False
+        self._plain = nullcontext()
+
+    def _prepare(self, device: torch.device) -> None:
+        self._device = device
+        self._scaler = None
+        match self.kind:
+            case "fp32":
+                self._dtype = None
+            case "bf16":
+                self._dtype = torch.bfloat16
+            case "fp16" if device.type == "cuda":
+                self._dtype = torch.float16
+                self._scaler = torch.amp.GradScaler("cuda")
+                if self._kept:
+                    self._scaler.load_state_dict(self._kept)
+            case _:
+                warnings.warn(
+                    f"fp16 is for CUDA; on {device.type} it is computed in bf16, which needs no "
+                    "loss scaling. Ask for bf16 to say so, or for fp32, often faster on a CPU.",
+                    stacklevel=3,
+                )
+                self._dtype = torch.bfloat16
+
+    def autocast(self, device: torch.device | str) -> AbstractContextManager[object]:
+        """Return the context in which to run the model and the loss on `device`."""
+        if self.kind == "fp32":
+            return self._plain
+        device = torch.device(device)
+        if device != self._device:
+            self._prepare(device)
+        return torch.autocast(device.type, dtype=self._dtype)
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of `loss`, scaled in fp16, to those of the weights."""
+        if self._scaler is not None:
+            loss = self._scaler.scale(loss)
+        loss.backward()
+
+    @property
+    def grads_unscaled(self) -> bool:
+        """Whether the weights' gradients are the true ones now."""
+        return self._scaler is None or self._unscaled
+
+    @property
+    def scale(self) -> float:
+        """What the loss is multiplied by now; reading it waits for the device."""
+        return 1.0 if self._scaler is None else float(self._scaler.get_scale())
+
+    def unscale(self, opt: Optimizer) -> None:
+        """Turn the weights' gradients into the true ones, once a step; for clipping and logging."""
+        if self._scaler is not None and not self._unscaled:
+            self._scaler.unscale_(opt)
+            self._unscaled = True
+
+    def step(self, opt: Optimizer) -> None:
+        """Step `opt` on true gradients, unless they overflowed, and adapt the scale."""
+        if self._scaler is None:
+            opt.step()
+            return
+        self.unscale(opt)
+        self._scaler.step(opt)
+        self._scaler.update()
+        self._unscaled = False
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the scale and its growth, plain numbers, for a checkpoint."""
+        kept = self._kept if self._scaler is None else self._scaler.state_dict()
+        return {"kind": self.kind, "scaler": dict(kept)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the scale of a checkpoint; one of another precision is left aside."""
+        if state.get("kind") != self.kind:
+            warnings.warn(
+                f"The checkpoint was trained in {state.get('kind')} and goes on in {self.kind}; "
+                "its loss scale is not used.",
+                stacklevel=2,
+            )
+            return
+        self._kept = dict(state.get("scaler", {}))
+        if self._scaler is not None and self._kept:
+            self._scaler.load_state_dict(self._kept)
+
+    def __repr__(self) -> str:
+        return f"Precision({self.kind!r})"

@@ -1,0 +1,94 @@
+"""Metric functions against NumPy."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from presize.train.metrics import (
+    accuracy,
+    accuracy_multi,
+    error_rate,
+    exp_rmspe,
+    foreground_acc,
+    mae,
+    mse,
+    msle,
+    rmse,
+    top_k_accuracy,
+)
+
+
+@given(st.integers(1, 30), st.integers(2, 7))
+def test_accuracy(n: int, classes: int) -> None:
+    scores, targets = torch.randn(n, classes), torch.randint(classes, (n,))
+    right = scores.numpy().argmax(1) == targets.numpy()
+    assert float(accuracy(scores, targets)) == pytest.approx(right.mean())
+    assert float(accuracy(scores, targets[:, None])) == pytest.approx(right.mean())
+    assert float(error_rate(scores, targets)) == pytest.approx(1 - right.mean(), abs=1e-6)
+
+
+def test_accuracy_of_masks() -> None:
+    scores, mask = torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))
+    expected = (scores.argmax(1) == mask).float().mean()
+    assert accuracy(scores, mask, axis=1) == expected
+    assert partial(accuracy, axis=1)(scores, mask[:, None]) == expected
+
+
+@given(st.integers(1, 30), st.integers(1, 6))
+def test_top_k(n: int, k: int) -> None:
+    scores, targets = torch.randn(n, 6), torch.randint(6, (n,))
+    best = np.argsort(-scores.numpy(), axis=1)[:, :k]
+    expected = np.mean([t in row for t, row in zip(targets.numpy(), best, strict=True)])
+    assert float(top_k_accuracy(scores, targets, k=k)) == pytest.approx(expected)
+
+
+def test_accuracy_multi() -> None:
+    scores, labels = torch.randn(5, 3), torch.randint(2, (5, 3))
+    expected = ((scores.sigmoid() > 0.3) == labels.bool()).float().mean()
+    assert accuracy_multi(scores, labels, thresh=0.3) == expected
+    assert accuracy_multi(scores.sigmoid(), labels.float(), thresh=0.3, sigmoid=False) == expected
+
+
+def test_regression() -> None:
+    inp, targ = torch.rand(8, 1) + 1, torch.rand(8) + 1
+    a, b = inp.numpy().ravel(), targ.numpy()
+    assert float(mse(inp, targ)) == pytest.approx(np.mean((a - b) ** 2), rel=1e-5)
+    assert float(rmse(inp, targ)) == pytest.approx(np.sqrt(np.mean((a - b) ** 2)), rel=1e-5)
+    assert float(mae(inp, targ)) == pytest.approx(np.mean(np.abs(a - b)), rel=1e-5)
+    logs = np.log1p(a) - np.log1p(b)
+    assert float(msle(inp, targ)) == pytest.approx(np.mean(logs**2), rel=1e-4)
+    relative = (np.exp(b) - np.exp(a)) / np.exp(b)
+    assert float(exp_rmspe(inp, targ)) == pytest.approx(np.sqrt(np.mean(relative**2)), rel=1e-4)
+    assert float(mse(inp, torch.ones(8).long())) == pytest.approx(np.mean((a - 1) ** 2), rel=1e-5)
+
+
+def test_foreground() -> None:
+    scores, mask = torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))
+    there = mask != 0
+    expected = (scores.argmax(1)[there] == mask[there]).float().mean()
+    assert float(foreground_acc(scores, mask)) == pytest.approx(float(expected))
+    assert float(foreground_acc(scores, mask[:, None])) == pytest.approx(float(expected))
+
+
+@pytest.mark.parametrize("function", [accuracy, error_rate, top_k_accuracy])
+@pytest.mark.parametrize("shape", [(8, 1), (8,)])
+def test_one_output_is_no_class_score(function: object, shape: tuple[int, ...]) -> None:
+    # argmax over one output is always 0: the accuracy would be wrong without a word
+    with pytest.raises(ValueError, match=r"needs a score for each of at least two classes"):
+        function(torch.randn(shape), torch.zeros(8))
+
+
+def test_another_number_of_targets() -> None:
+    with pytest.raises(
+        ValueError, match=r"`accuracy` .* shape \[8\] and targets of shape \[8, 3\]"
+    ):
+        accuracy(torch.randn(8, 3), torch.zeros(8, 3))
+
+
+def test_more_than_all_classes() -> None:
+    with pytest.raises(ValueError, match=r"the 5 best classes, but the model has 3.*k=2\)"):
+        top_k_accuracy(torch.randn(8, 3), torch.zeros(8).long())
