@@ -1,0 +1,85 @@
+"""What the functions of `ImageDataLoaders` share."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from presize.core.errors import DataError, did_you_mean
+from presize.core.paths import Path
+from presize.data.blockparts import Block
+from presize.data.blocks import CategoryBlock, ImageBlock, MultiCategoryBlock, RegressionBlock
+from presize.data.datablock import DataBlock
+from presize.data.images import PILBase, PILImage
+from presize.data.options import CommonOptions, Tfms
+
+AnyPath = str | os.PathLike[str]
+Labeller = Callable[[Any], Any]
+
+
+class ImageOptions(CommonOptions, total=False):
+    """What all of the functions below take: `CommonOptions`, transforms, the kind of picture.
+
+    item_tfms: transforms of each sample, such as `Resize(224)`, which pictures of different sizes
+    need. batch_tfms: transforms of a whole batch. img_cls: PILImage (RGB) or PILImageBW (gray).
+    """
+
+    item_tfms: Tfms
+    batch_tfms: Tfms
+    img_cls: type[PILBase]
+
+
+def image_block(
+    y_block: Block,
+    options: ImageOptions,
+    *,
+    splitter: Callable[[Any], Sequence[Any]],
+    get_y: Labeller,
+    get_x: Labeller | None = None,
+    get_items: Callable[[Any], Any] | None = None,
+) -> DataBlock:
+    """Return the block of pictures and one target, with the transforms among `options`."""
+    return DataBlock(
+        blocks=(ImageBlock(options.get("img_cls", PILImage)), y_block),
+        get_items=get_items,
+        splitter=splitter,
+        get_x=get_x,
+        get_y=get_y,
+        item_tfms=options.get("item_tfms"),
+        batch_tfms=options.get("batch_tfms"),
+    )
+
+
+def common_options(options: ImageOptions) -> CommonOptions:
+    """Return the options that are not about pictures."""
+    own = ("item_tfms", "batch_tfms", "img_cls")
+    return {k: v for k, v in options.items() if k not in own}  # type: ignore[return-value]
+
+
+def block_for(labels: Sequence[Any]) -> Block:
+    """Return the kind of target that labels are, judged by the first."""
+    first = labels[0] if labels else ""
+    if isinstance(first, list | tuple | set | frozenset):
+        return MultiCategoryBlock
+    return RegressionBlock if isinstance(first, float) else CategoryBlock
+
+
+def existing_paths(path: AnyPath, fnames: Sequence[AnyPath]) -> list[Path]:
+    """Return the files as paths; names that are only found in `path` are taken from there."""
+    names = [Path(name) for name in fnames]
+    if names and not names[0].exists() and (Path(path) / names[0]).exists():
+        return [Path(path) / name for name in names]
+    return names
+
+
+def check_folders(path: Path, *names: str) -> None:
+    """Raise DataError if one of the folders `names` is not in `path`."""
+    missing = [name for name in names if not (path / name).is_dir()]
+    if not path.is_dir() or not missing:
+        return  # a missing `path` is reported where it is read
+    there = sorted(p.name for p in path.iterdir() if p.is_dir() and not p.name.startswith("."))
+    raise DataError(
+        f"`{path}` has no folder {' and no '.join(f'`{name}`' for name in missing)}, where "
+        f"from_folder looks for pictures.{did_you_mean(missing[0], there)} The folders in it are: "
+        f"{', '.join(f'`{name}`' for name in there[:8]) or 'none'}. Name them with train= and "
+        "valid=, or have a part of all pictures drawn for validation with valid_pct=0.2."
+    )

@@ -1,0 +1,41 @@
+"""Finds the pictures that cannot be read, before training does."""
+
+import os
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from os import PathLike
+
+from presize.core.collections import L
+from presize.core.errors import ImageError
+from presize.core.paths import Path
+from presize.data.decode import load_image
+
+
+def picture_error(path: str | PathLike[str]) -> ImageError | None:
+    """Return what is wrong with a picture, None if it can be read; decodes it whole."""
+    try:
+        load_image(path)
+    except ImageError as error:
+        return error
+    return None
+
+
+def verify_image(path: str | PathLike[str]) -> bool:
+    """Say whether a picture can be read; decodes it whole."""
+    return picture_error(path) is None
+
+
+def verify_images(
+    paths: Iterable[str | PathLike[str]], *, max_workers: int | None = None
+) -> L[Path]:
+    """Return the paths of the pictures that cannot be read; `picture_error` says why.
+
+    Args:
+        paths: picture files.
+        max_workers: threads that decode; by default one per core, at most 16.
+    """
+    files = [Path(path) for path in paths]
+    workers = max_workers or min(16, os.cpu_count() or 1)
+    with ThreadPoolExecutor(workers) as pool:
+        good = list(pool.map(verify_image, files))
+    return L(file for file, fine in zip(files, good, strict=True) if not fine)
