@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from presize.data.loaders import DataLoaders as DataLoaders
     from presize.data.resize import Resize as Resize
     from presize.data.urls import URLs as URLs
-    from presize.deploy.predictor import load_learner as load_learner
+    from presize.deploy.load import load_learner as load_learner
     from presize.interpret.classification import (
         ClassificationInterpretation as ClassificationInterpretation,
     )
@@ -65,7 +65,7 @@ _HOMES = {
     "Resize": "presize.data.resize",
     "URLs": "presize.data.urls",
     "aug_transforms": "presize.augment.presets",
-    "load_learner": "presize.deploy.predictor",
+    "load_learner": "presize.deploy.load",
     "set_seed": "presize.core.randomness",
     "untar_data": "presize.data.download",
     "vision_learner": "presize.vision.learner",

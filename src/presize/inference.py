@@ -18,6 +18,30 @@ if TYPE_CHECKING:
     from presize.learner import Learner
 
 
+def validate(
+    learn: "Learner",
+    ds_idx: int = 1,
+    dl: Any = None,
+    cbs: Callback | Iterable[Callback] | None = None,
+) -> L[Any]:
+    """Return the loss and the metrics on a loader: `dl`, or number `ds_idx` of the data."""
+    learn.run_validation(learn.dls[ds_idx] if dl is None else dl, cbs)
+    return L(learn.recorder.row)
+
+
+def run_validation(
+    learn: "Learner", dl: Any, cbs: Callback | Iterable[Callback] | None = None
+) -> None:
+    """Pass a loader through the model, with the events of validation and no training."""
+    learn._place_model()
+    learn.recorder.row = []
+    with learn.added_cbs(cbs):
+        try:
+            learn._validate(dl)
+        finally:
+            learn.forget_batch()
+
+
 def get_preds(
     learn: "Learner",
     ds_idx: int = 1,

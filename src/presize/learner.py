@@ -32,17 +32,11 @@ from presize.core.device import default_device, to_device
 from presize.core.errors import TrainingError
 from presize.core.paths import Path
 from presize.data.loaders import DataLoaders
-from presize.models.groups import (
-    Splitter,
-    check_groups,
-    freeze_to,
-    require_groups,
-    trainable_params,
-)
+from presize.models.groups import Splitter, check_groups, trainable_params
 from presize.models.summary import model_summary
-from presize.train.losses import check_targets, loss_for_task
+from presize.train.losses import check_targets, describe_pair, loss_for_task
 from presize.train.metrics import Metric, as_metric
-from presize.train.optim import Adam, param_groups_for, set_hyper
+from presize.train.optim import Adam, make_optimizer, param_groups_for, set_hyper
 from presize.train.precision import Precision
 from presize.train.rates import LearningRate, rates_for
 
@@ -229,9 +223,10 @@ class Learner:
     def _loss(self) -> Tensor:
         try:
             return self.loss_func(self.pred, *self.yb)
-        except Exception:
+        except Exception as error:
             # Only here, after the fact, so that a step that works pays nothing for it.
             check_targets(self.pred, self.y, self.loss_func)
+            error.add_note(f"In the loss function, on {describe_pair(self.pred, self.y)}.")
             raise
 
     def _begin(self, dl: Any, *, training: bool) -> None:
@@ -252,6 +247,11 @@ class Learner:
     fit_one_cycle = recipes.fit_one_cycle
     fine_tune = recipes.fine_tune
     lr_find = recipes.lr_find
+    freeze_to = recipes.freeze_to
+    freeze = recipes.freeze
+    unfreeze = recipes.unfreeze
+    validate = inference.validate
+    run_validation = inference.run_validation
     get_preds = inference.get_preds
     predict = inference.predict
     tta = inference.tta
@@ -278,7 +278,7 @@ class Learner:
     def create_opt(self) -> None:
         """Make a new optimizer over the layer groups."""
         groups = param_groups_for(self.model, self.groups(), wd_bn_bias=self.wd_bn_bias)
-        self.opt = self.opt_func(groups, lr=float(self.rates(None)[-1]))
+        self.opt = make_optimizer(self.opt_func, groups, lr=float(self.rates(None)[-1]))
 
     def _place_model(self) -> None:
         where = next((p.device for p in self.model.parameters()), self.device)
@@ -300,46 +300,6 @@ class Learner:
         groups = [list(group) for group in self.splitter(self.model)]
         check_groups(self.model, groups)
         return groups
-
-    def freeze_to(self, n: int) -> None:
-        """Train only the layer groups from `n` on; negative counts from the end.
-
-        Norm layers of frozen groups go on training, unless the learner has train_bn=False. The
-        optimizer forgets its averages, which belong to another set of weights.
-        """
-        groups = self.groups()
-        if n:
-            require_groups(groups, "freeze")
-        freeze_to(self.model, groups, n, train_bn=self.train_bn)
-        if self.opt is not None:
-            self.opt.state.clear()
-
-    def freeze(self) -> None:
-        """Train only the last layer group, the head."""
-        self.freeze_to(-1)
-
-    def unfreeze(self) -> None:
-        """Train all layer groups."""
-        self.freeze_to(0)
-
-    # ---- asking the model ----------------------------------------------------------------
-
-    def validate(
-        self, ds_idx: int = 1, dl: Any = None, cbs: Callback | Iterable[Callback] | None = None
-    ) -> L[Any]:
-        """Return the loss and the metrics on a loader: `dl`, or number `ds_idx` of the data."""
-        self.run_validation(self.dls[ds_idx] if dl is None else dl, cbs)
-        return L(self.recorder.row)
-
-    def run_validation(self, dl: Any, cbs: Callback | Iterable[Callback] | None = None) -> None:
-        """Pass a loader through the model, with the events of validation and no training."""
-        self._place_model()
-        self.recorder.row = []
-        with self.added_cbs(cbs):
-            try:
-                self._validate(dl)
-            finally:
-                self.forget_batch()
 
     def summary(self) -> str:
         """Return a table of the model's layers, output shapes and parameters."""

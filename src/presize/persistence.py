@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from presize.augment.fused import FusedAugment
 from presize.core.errors import ModelFileError
 from presize.core.paths import Path
 from presize.core.transform import Pipeline, Transform
@@ -124,7 +125,13 @@ def _architecture(model: nn.Module) -> dict[str, Any]:
 
 
 def _transforms(pipeline: Pipeline) -> list[dict[str, Any]]:
-    return [described for t in pipeline if (described := _described(t)) is not None]
+    steps = [part for t in pipeline for part in _parts(t)]
+    return [described for t in steps if (described := _described(t)) is not None]
+
+
+def _parts(transform: Transform) -> list[Transform]:
+    """Return the single steps of a fused transform, which are made one again when it is loaded."""
+    return list(transform.parts()) if isinstance(transform, FusedAugment) else [transform]
 
 
 def _described(transform: Transform) -> dict[str, Any] | None:

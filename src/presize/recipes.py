@@ -8,6 +8,8 @@ from presize.callbacks.lr_finder import LRFinder, minimum, no_trace, plot_lr_fin
 from presize.callbacks.schedule import ParamScheduler, Schedule
 from presize.core.collections import L
 from presize.core.errors import TrainingError
+from presize.models.groups import freeze_to as set_frozen
+from presize.models.groups import require_groups
 from presize.train.rates import LearningRate
 from presize.train.schedules import one_cycle
 
@@ -131,3 +133,27 @@ def lr_find(
     if show_plot:
         plot_lr_find(lrs, losses, suggestions, points)
     return suggestions
+
+
+def freeze_to(learn: "Learner", n: int) -> None:
+    """Train only the layer groups from `n` on; negative counts from the end.
+
+    Norm layers of frozen groups go on training, unless the learner has train_bn=False. The
+    optimizer forgets its averages, which belong to another set of weights.
+    """
+    groups = learn.groups()
+    if n:
+        require_groups(groups, "freeze")
+    set_frozen(learn.model, groups, n, train_bn=learn.train_bn)
+    if learn.opt is not None:
+        learn.opt.state.clear()
+
+
+def freeze(learn: "Learner") -> None:
+    """Train only the last layer group, the head."""
+    learn.freeze_to(-1)
+
+
+def unfreeze(learn: "Learner") -> None:
+    """Train all layer groups."""
+    learn.freeze_to(0)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from presize.callbacks.base import Callback
-from presize.train.optim import get_hyper, set_hyper
+from presize.train.optim import get_hyper, has_momentum, set_hyper
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -27,7 +27,10 @@ class ParamScheduler(Callback):
         self.scheds = dict(scheds)
 
     def before_fit(self, learn: "Learner") -> None:
-        """Start a new record of the values."""
+        """Start a new record of the values; leave momentum alone where the optimizer has none."""
+        assert learn.opt is not None
+        if not has_momentum(learn.opt):
+            self.scheds.pop("mom", None)
         learn.recorder.hps = {name: [] for name in self.scheds}
 
     def before_batch(self, learn: "Learner") -> None:

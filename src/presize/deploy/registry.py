@@ -4,6 +4,7 @@ from typing import Any
 
 from presize.augment.colour import Brightness, Contrast, Hue, Saturation
 from presize.augment.erase import RandomErasing
+from presize.augment.fused import AffineCoordTfm
 from presize.augment.geometry import Dihedral, Flip, RandomResizedCropGPU, Rotate, Warp, Zoom
 from presize.augment.presets import Normalize
 from presize.core.errors import ModelFileError, did_you_mean
@@ -23,6 +24,7 @@ from presize.data.vocab import (
 TRANSFORMS: dict[str, type[Transform]] = {
     kind.__name__: kind
     for kind in (
+        AffineCoordTfm,
         Brightness,
         Categorize,
         Contrast,

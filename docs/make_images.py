@@ -1,0 +1,108 @@
+"""Draws the pictures of the README and the docs, into docs/images.
+
+    python docs/make_images.py DIGITS PETS WEIGHTS.pth
+
+DIGITS is the folder of the MNIST sample (train/3, train/7, …), PETS a folder of photos named
+`breed_name_123.jpg`, WEIGHTS a MobileNetV2 with ImageNet weights in torchvision's layout. The
+embedded digits need nothing; see `make demo`.
+"""
+
+import os
+import sys
+
+os.environ["MPLBACKEND"] = "Agg"
+from presize.vision.all import *
+
+OUT = Path(__file__).parent / "images"
+DPI = 100
+
+
+def save(name, figure=None):
+    """Write the current figure and close it."""
+    figure = figure or plt.gcf()
+    figure.savefig(OUT / f"{name}.png", dpi=DPI, bbox_inches="tight", facecolor="white")
+    plt.close("all")
+    print(OUT / f"{name}.png")
+
+
+def digits(folder):
+    """The pictures that the first chapter's calls draw."""
+    stacks = {}
+    for digit in "37":
+        files = (Path(folder) / "train" / digit).ls()
+        stacks[digit] = torch.stack([tensor(Image.open(f)) for f in files]).float() / 255
+    show_image(stacks["3"][1])
+    save("digit")
+    show_images([stacks["3"].mean(0), stacks["7"].mean(0)], titles=["mean 3", "mean 7"])
+    save("mean_digits")
+    plot_function(lambda x: x**2, "x", "x**2")
+    plt.scatter(-1.5, 2.25, color="red")
+    save("function")
+    plot_function(torch.sigmoid, title="Sigmoid", min=-4, max=4)
+    save("sigmoid")
+    dls = ImageDataLoaders.from_folder(folder, num_workers=2)
+    dls.show_batch(max_n=6, nrows=1)
+    save("digits_batch")
+
+
+def presizing(photo):
+    """One interpolation beside four, on one photo."""
+    blocks = (ImageBlock, CategoryBlock)
+    data = DataBlock(blocks=blocks, get_y=parent_label, item_tfms=Resize(460))
+    x, _ = data.dataloaders([photo] * 20, bs=4).valid.one_batch()
+    steps = TensorImage(x.clone()).affine_coord(sz=224).rotate(draw=30, p=1.0)
+    steps = steps.zoom(draw=1.2, p=1.0).warp(draw_x=-0.2, draw_y=0.2, p=1.0)
+    moves = [Rotate(draw=30, p=1, size=224), Zoom(draw=1.2, p=1.0, size=224)]
+    moves.append(Warp(draw_x=-0.2, draw_y=0.2, p=1.0, size=224))
+    once = Pipeline(setup_aug_tfms(moves))(x)
+    _, axes = subplots(1, 2, imsize=4)
+    TensorImage(once[0]).show(ctx=axes[0], title="presize: one interpolation")
+    TensorImage(steps[0]).show(ctx=axes[1], title="step by step: four")
+    save("presizing")
+
+
+def breeds(folder, weights):
+    """The pictures that the second chapter's calls draw."""
+    set_seed(0)
+    data = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        splitter=RandomSplitter(seed=42),
+        get_y=using_attr(RegexLabeller(r"(.+)_\d+.jpg$"), "name"),
+        item_tfms=Resize(460),
+        batch_tfms=aug_transforms(size=224, min_scale=0.75),
+    )
+    dls = data.dataloaders(folder, bs=32)
+    dls.show_batch(nrows=1, ncols=3)
+    save("batch")
+    dls.train.show_batch(max_n=8, nrows=2, unique=True)
+    save("augmented")
+    learn = vision_learner(dls, mobilenet_v2, weights=weights, metrics=error_rate)
+    learn.lr_find()
+    save("lr_find")
+    learn.fine_tune(5)
+    learn.recorder.plot_loss()
+    save("loss")
+    learn.recorder.plot_sched()
+    save("schedule")
+    learn.show_results(max_n=6)
+    save("results")
+    interp = ClassificationInterpretation.from_learner(learn)
+    interp.plot_confusion_matrix(figsize=(12, 12), dpi=60)
+    save("confusion")
+    interp.plot_top_losses(6, nrows=2)
+    save("top_losses")
+    print(interp.most_confused(min_val=2))
+
+
+def main():
+    """Draw everything."""
+    OUT.mkdir(exist_ok=True)
+    digits(sys.argv[1])
+    photos = get_image_files(sys.argv[2])
+    presizing(next(p for p in photos if p.name.startswith("newfoundland")))
+    breeds(sys.argv[2], sys.argv[3])
+
+
+if __name__ == "__main__":
+    main()

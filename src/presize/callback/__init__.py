@@ -1,0 +1,1 @@
+"""Import paths that notebooks use; the callbacks themselves are in `presize.callbacks`."""

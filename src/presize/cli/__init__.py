@@ -1,0 +1,39 @@
+"""The command `presize`: train on a folder of pictures, predict, tell about the installation."""
+
+import os
+
+import typer
+
+from presize.cli.info import info
+from presize.cli.predict import predict
+from presize.cli.train import train
+from presize.core.errors import PresizeError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="Train image classifiers on your own pictures, and use them.",
+    epilog="PRESIZE_TRACEBACK=1 in the environment shows where in the code an error came from.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(train)
+app.command()(predict)
+app.command()(info)
+
+
+def main() -> None:
+    """Run the command line.
+
+    Exits with 0; with 1 after an error in the data, the files or the settings; with 2 after a
+    command line that cannot be understood.
+    """
+    try:
+        app()
+    except (PresizeError, ValueError, OSError) as error:
+        if os.environ.get("PRESIZE_TRACEBACK"):
+            raise
+        # The library's errors are written for its users; a call stack would only hide them.
+        typer.secho(f"presize: {error}", fg="red", err=True)
+        raise SystemExit(1) from None

@@ -1,0 +1,165 @@
+"""`presize train`: from a folder of pictures to a model file and what to look at."""
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from presize.cli.recipe import Recipe, recipe_for
+
+if TYPE_CHECKING:
+    from presize.data.loaders import DataLoaders
+    from presize.learner import Learner
+
+VALID_NAMES = ("valid", "val", "validation", "test")
+
+
+def train(
+    data: Annotated[
+        str,
+        typer.Argument(
+            help="A folder with one subfolder of pictures for each class, or with train/ and "
+            "valid/ that have; or `digits`, real handwriting that comes with presize.",
+        ),
+    ],
+    arch: Annotated[str | None, typer.Option(help="A torchvision or timm network.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the training set.")] = None,
+    size: Annotated[int | None, typer.Option(help="Pixels a side that the net sees.")] = None,
+    presize: Annotated[
+        int | None, typer.Option(help="Pixels a side before augmentation; about twice --size.")
+    ] = None,
+    bs: Annotated[int | None, typer.Option(help="Pictures in a batch.")] = None,
+    lr: Annotated[float | None, typer.Option(help="The highest learning rate.")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="`default` (pretrained), `none` (from scratch), or a file or URL."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same run.")] = 42,
+    out: Annotated[
+        Path | None, typer.Option(help="The folder for the results; runs/NAME by default.")
+    ] = None,
+) -> None:
+    """Train on a folder of pictures and write model, sample grid and confusion matrix."""
+    recipe = recipe_for(
+        data, arch=arch, epochs=epochs, size=size, presize=presize, bs=bs, lr=lr, weights=weights
+    )
+    name = Path(data).resolve().name
+    run(_source(data), recipe, seed=seed, out=out or Path("runs") / name, name=name)
+
+
+def run(source: Path, recipe: Recipe, *, seed: int, out: Path, name: str) -> None:
+    """Train by the recipe and write all results into `out`, the model file as `name`."""
+    import matplotlib
+
+    from presize.core.randomness import set_seed
+
+    matplotlib.use("Agg")  # figures go to files, also where there is a screen
+    started = time.perf_counter()
+    set_seed(seed)
+    dls = loaders(source, recipe, seed=seed)
+    out.mkdir(parents=True, exist_ok=True)
+    typer.echo(
+        f"{len(dls.train_ds)} pictures to train on, {len(dls.valid_ds)} to validate, "
+        f"{len(dls.vocab)} classes: {_brief(list(dls.vocab))}"
+    )
+    dls.show_batch(max_n=16)
+    _save_figure(out / "grid.png")
+    learn = _trained(dls, recipe, out)
+    model = learn.export(f"{name}.safetensors")
+    _report(learn, out, started)
+    typer.echo(f"model      {model}\npictures   {out / 'grid.png'}")
+    typer.echo(f"try it     presize predict {model} {_one_picture(dls)}")
+
+
+def loaders(source: Path, recipe: Recipe, *, seed: int) -> "DataLoaders":
+    """Return the loaders of a folder: its own split if it has one, else a random fifth."""
+    from presize.augment.presets import aug_transforms
+    from presize.data.folders import ImageDataLoaders
+    from presize.data.resize import Resize
+
+    valid = next((n for n in VALID_NAMES if (source / n).is_dir()), None)
+    split = (source / "train").is_dir() and valid is not None
+    # Small drawings have nothing to lose at the edge, and a warp changes what a digit is.
+    warp = 0.2 if recipe.flip else 0.1
+    return ImageDataLoaders.from_folder(
+        source,
+        valid=valid or "valid",
+        valid_pct=None if split else 0.2,
+        seed=seed,
+        item_tfms=Resize(recipe.presize),
+        batch_tfms=aug_transforms(size=recipe.size, do_flip=recipe.flip, max_warp=warp),
+        bs=recipe.bs,
+    )
+
+
+def _source(data: str) -> Path:
+    if data == "digits":
+        from presize.data.digits import digits_folder
+
+        return digits_folder()
+    folder = Path(data)
+    if folder.is_dir():
+        return folder
+    from presize.core.errors import did_you_mean
+
+    near = did_you_mean(folder.name, ["digits", *_folders_beside(folder)])
+    raise NotADirectoryError(
+        f"There is no folder `{data}`.{near} Give a folder with one subfolder of pictures for "
+        "each class, or `digits` for the handwriting that comes with presize."
+    )
+
+
+def _folders_beside(folder: Path) -> list[str]:
+    parent = folder.parent
+    return [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
+
+
+def _trained(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
+    from presize.train.metrics import accuracy
+    from presize.vision.learner import vision_learner
+
+    own = recipe.weights not in ("default", "none")
+    learn = vision_learner(
+        dls,
+        recipe.arch,
+        pretrained=recipe.pretrained,
+        weights=recipe.weights if own else None,
+        metrics=accuracy,
+        path=out,
+    )
+    if recipe.pretrained:
+        learn.fine_tune(recipe.epochs, base_lr=recipe.lr)
+    else:
+        learn.fit_one_cycle(recipe.epochs, recipe.lr)
+    return learn
+
+
+def _report(learn: "Learner", out: Path, started: float) -> None:
+    from presize.interpret.classification import ClassificationInterpretation
+
+    found = ClassificationInterpretation.from_learner(learn)
+    found.plot_confusion_matrix()
+    _save_figure(out / "confusion.png")
+    right, n = int((found.decoded == found.targs).sum()), len(found.targs)
+    seconds = time.perf_counter() - started
+    typer.echo(f"\naccuracy   {right / n:.2%} of {n} pictures, after {seconds:.0f} s")
+    wrong = ", ".join(f"{a} for {b} ({k}x)" for b, a, k in found.most_confused()[:3])
+    typer.echo(f"confusion  {out / 'confusion.png'}{f'; most often {wrong}' if wrong else ''}")
+
+
+def _save_figure(path: Path) -> None:
+    from matplotlib import pyplot as plt
+
+    plt.savefig(path, dpi=100, bbox_inches="tight")
+    plt.close()
+
+
+def _brief(vocab: list[Any], n: int = 12) -> str:
+    names = [str(v) for v in vocab]
+    return ", ".join(names if len(names) <= n else [*names[:n], "…"])
+
+
+def _one_picture(dls: "DataLoaders") -> Path:
+    item: Path = dls.valid_ds.items[0]
+    return item

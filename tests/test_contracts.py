@@ -1,0 +1,149 @@
+"""Rules for the source as a whole, read from its syntax trees: sizes, and what is never called."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parent.parent / "src" / "presize"
+FILES = sorted(SOURCE.rglob("*.py"))
+MAX_FILE_LINES = 400
+MAX_FUNCTION_LINES = 50
+LONGER_FILES = {"learner.py": 450}
+
+# Nothing in the project builds an object from bytes that name code.
+BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
+BANNED_NAMES = {"eval", "exec", "compile", "__import__"}
+BANNED_METHODS = {("os", "system"), ("os", "popen"), ("yaml", "load")}
+# Training must not need a plotting or table library; they are imported where something is drawn.
+LATE_MODULES = {"matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer"}
+
+
+def _named(path: Path) -> str:
+    return path.relative_to(SOURCE).as_posix()
+
+
+def _tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def _modules_imported(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    if isinstance(node, ast.ImportFrom):
+        return [node.module or ""]
+    return []
+
+
+def _at_module_level(node: ast.AST) -> Iterator[ast.AST]:
+    """Walk what runs when the module is imported: not functions, not `if TYPE_CHECKING`."""
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            continue
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.unparse(child.test):
+            continue
+        yield child
+        yield from _at_module_level(child)
+
+
+def _code_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """Lines from `def` to the end, without the docstring: the limit is on code, not on help."""
+    lines = (function.end_lineno or function.lineno) - function.lineno + 1
+    if ast.get_docstring(function) is not None:
+        text = function.body[0]
+        lines -= (text.end_lineno or text.lineno) - text.lineno + 1
+    return lines
+
+
+def _banned(call: ast.Call) -> str | None:
+    """Say what is wrong with a call, or None."""
+    function, keywords = call.func, {k.arg: k.value for k in call.keywords}
+    if isinstance(function, ast.Name) and function.id in BANNED_NAMES:
+        return f"{function.id}() runs text as code"
+    shell = keywords.get("shell")
+    if isinstance(shell, ast.Constant) and shell.value is True:
+        return "shell=True hands text to a shell"
+    if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
+        return None
+    owner, name = function.value.id, function.attr
+    if (owner, name) in BANNED_METHODS:
+        return f"{owner}.{name}() is not used here"
+    weights_only = keywords.get("weights_only")
+    safe = isinstance(weights_only, ast.Constant) and weights_only.value is True
+    if (owner, name) == ("torch", "load") and not safe:
+        return "torch.load() without weights_only=True unpickles"
+    if (owner, name) in {("np", "load"), ("numpy", "load")} and "allow_pickle" in keywords:
+        return "np.load(allow_pickle=...) unpickles"
+    return None
+
+
+@pytest.mark.parametrize("path", FILES, ids=_named)
+def test_a_file_holds_one_idea(path: Path) -> None:
+    limit = LONGER_FILES.get(_named(path), MAX_FILE_LINES)
+    lines = len(path.read_text(encoding="utf-8").splitlines())
+    assert lines <= limit, f"{_named(path)} has {lines} lines; {limit} are allowed: two ideas?"
+
+
+@pytest.mark.parametrize("path", FILES, ids=_named)
+def test_functions_fit_on_a_screen(path: Path) -> None:
+    functions = (
+        n for n in ast.walk(_tree(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
+    )
+    long = [f"{f.name}: {_code_lines(f)}" for f in functions if _code_lines(f) > MAX_FUNCTION_LINES]
+    assert not long, f"longer than {MAX_FUNCTION_LINES} lines in {_named(path)}: {long}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=_named)
+def test_nothing_is_unpickled_or_run_from_text(path: Path) -> None:
+    tree = _tree(path)
+    found = [
+        f"line {node.lineno}: {why}"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and (why := _banned(node))
+    ]
+    found += [
+        f"import {module}"
+        for node in ast.walk(tree)
+        for module in _modules_imported(node)
+        if module.split(".")[0] in BANNED_MODULES
+    ]
+    assert not found, f"{_named(path)}: {found}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=_named)
+def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
+    early = {
+        module
+        for node in _at_module_level(_tree(path))
+        for module in _modules_imported(node)
+        if module.split(".")[0] in LATE_MODULES
+    }
+    if path.is_relative_to(SOURCE / "cli"):
+        early -= {"typer", "rich"}  # the command line is made of them
+    assert not early, f"{_named(path)} imports {early} at module level; move it into the function"
+
+
+@pytest.mark.parametrize("path", FILES, ids=_named)
+def test_only_models_know_where_networks_come_from(path: Path) -> None:
+    if path.is_relative_to(SOURCE / "models"):
+        pytest.skip("this is the layer that knows them")
+    knows = {
+        module
+        for node in ast.walk(_tree(path))
+        for module in _modules_imported(node)
+        if module.split(".")[0] == "timm" or module.startswith("torchvision.models")
+    }
+    assert not knows, f"{_named(path)} imports {knows}; go through presize.models"
+
+
+def test_the_rules_find_what_they_forbid() -> None:
+    bad = ["eval('1')", "torch.load(f)", "torch.load(f, weights_only=False)", "run(c, shell=True)",
+           "os.system('ls')", "np.load(f, allow_pickle=True)"]  # fmt: skip
+    good = ["model.eval()", "torch.load(f, weights_only=True)", "run(c)", "np.load(f)"]
+    calls = [ast.parse(text, mode="eval").body for text in [*bad, *good]]
+    verdicts = [_banned(c) is not None for c in calls if isinstance(c, ast.Call)]
+    assert verdicts == [True] * len(bad) + [False] * len(good)
+    lazy = "import torch\ndef f():\n    import pandas\nif TYPE_CHECKING:\n    import timm\n"
+    at_top = [m for n in _at_module_level(ast.parse(lazy)) for m in _modules_imported(n)]
+    assert at_top == ["torch"]
