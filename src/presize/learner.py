@@ -31,6 +31,7 @@ from presize.core.collections import L
 from presize.core.device import default_device, to_device
 from presize.core.errors import TrainingError
 from presize.core.paths import Path
+from presize.data.labelcheck import check_vocab
 from presize.data.loaders import DataLoaders
 from presize.models.groups import Splitter, check_groups, trainable_params
 from presize.models.summary import model_summary
@@ -266,6 +267,8 @@ class Learner:
 
     def _prepare(self, lr: LearningRate | None, wd: float | None, *, reset_opt: bool) -> None:
         """Put the model on the device of the data; make the optimizer; set its rates."""
+        if getattr(self.dls, "task", None) == "classification":
+            check_vocab(self.dls.vocab)
         self._place_model()
         if reset_opt or self.opt is None:
             self.create_opt()

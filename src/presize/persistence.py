@@ -79,7 +79,7 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
         ModelFileError: a transform or the data cannot be described in JSON.
     """
     dls, model = learn.dls, learn.model
-    samples = dls.valid.dataset
+    samples = getattr(dls.valid, "dataset", dls.valid)
     if not isinstance(samples, Datasets):
         raise ModelFileError(
             "export writes a file that turns a picture into a label, but the data of this learner "

@@ -6,10 +6,10 @@ that the whole story takes about a minute. How well the full recipe does is meas
 """
 
 import pytest
-from presize.vision.all import *
 
 from presize.callback.fp16 import *
 from presize.core.errors import DataError
+from presize.vision.all import *
 
 LABEL = r"(.+)_\d+.jpg$"
 

@@ -5,6 +5,7 @@ figures asserted here are those that the data gives by any correct computation.
 """
 
 import pytest
+
 from presize.vision.all import *
 
 

@@ -51,9 +51,7 @@ def test_a_notebook_gets_the_drawing():
 @pytest.mark.usefixtures("fake_dot")
 def test_a_source_that_graphviz_does_not_understand():
     pytest.importorskip("graphviz")
-    with pytest.raises(
-        ValueError, match=r"could not draw the graph: .*syntax error(.|\n)*a !"
-    ):
+    with pytest.raises(ValueError, match=r"could not draw the graph: .*syntax error(.|\n)*a !"):
         _ = gv("a !").svg
 
 

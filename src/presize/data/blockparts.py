@@ -47,27 +47,23 @@ def all_getters(
     """Return one getter, or None, for each of `n` blocks."""
     made: list[Getter | None] = [None] * n
     if getters is not None:
-        made = _counted("getters", getters, n, "blocks")
+        made = _counted("getters", getters, n, "block")
     if get_x is not None:
-        made[:n_inp] = _counted("get_x", get_x, n_inp, "inputs")
+        made[:n_inp] = _counted("get_x", get_x, n_inp, "input")
     if get_y is not None:
-        made[n_inp:] = _counted("get_y", get_y, n - n_inp, "targets")
+        made[n_inp:] = _counted("get_y", get_y, n - n_inp, "target")
     return made
 
 
-def _counted(name: str, given: Getters, n: int, what: str) -> list[Getter | None]:
+def _counted(name: str, given: Any, n: int, what: str) -> list[Getter | None]:
     """Return the functions as a list, after a check that there is one for each block."""
-    many = isinstance(given, Sequence) and not isinstance(given, Pipeline)
-    functions: list[Getter | None] = list(given) if many else [given]  # type: ignore[list-item, arg-type]
+    functions = list(given) if isinstance(given, list | tuple) else [given]
     if len(functions) != n:
-        chain = (
-            f" To run them one after the other, write {name}=Pipeline([...])."
-            if n == 1 and many
-            else ""
-        )
+        chain = f" To run them one after the other, write {name}=Pipeline([...])." * (n == 1)
         raise ValueError(
-            f"`{name}` has {len(functions)} functions, but there are {n} {what}: it needs one for "
-            f"each.{chain} How many blocks are inputs is set by n_inp=."
+            f"`{name}` has {len(functions)} function{'s' * (len(functions) != 1)}, but there "
+            f"{'is' if n == 1 else 'are'} {n} {what}{'s' * (n != 1)}: it needs one for each.{chain} "
+            "How many blocks are inputs is set by n_inp=."
         )
     for function in functions:
         if function is not None and not callable(function):
