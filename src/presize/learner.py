@@ -309,7 +309,8 @@ class Learner:
         batch = self.dls.one_batch()
         self._place_model()
         self._take(0, batch)
-        shapes = [tuple(x.shape) for x in self.xb]
+        # One picture tells all shapes; a whole batch would take a CPU seconds.
+        shapes = [(1, *x.shape[1:]) for x in self.xb]
         self.forget_batch()
         return model_summary(self.model, *shapes)
 

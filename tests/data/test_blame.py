@@ -41,7 +41,8 @@ def test_our_own_errors_are_passed_on_with_a_note():
 
 @pytest.mark.parametrize("num_workers", [0, 2])
 def test_a_loader_says_which_item_and_which_transform(num_workers):
-    with pytest.raises(DataError, match="Item 3 could not be made .* transform `Halve`: Zero"):
+    said = "Item 3 could not be made .* transform `Halve`: Zero.*\nIt came in as 3."
+    with pytest.raises(DataError, match=said):
         list(DataLoader(range(6), 2, after_item=[Halve], num_workers=num_workers))
     with pytest.raises(
         DataError, match=r"batch of 2 items \(0, 1\).*ValueError: bad\nIt came in as"

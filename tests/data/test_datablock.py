@@ -260,6 +260,10 @@ def test_an_empty_folder(tmp_path):
         folder_block().datasets(tmp_path)
     with pytest.raises(DataError, match="The source is empty: there are no items in this list"):
         DataBlock().datasets([])
+    with pytest.raises(
+        DataError, match=r"one path, `.*`, and without `get_items` .*get_image_files"
+    ):
+        DataBlock().datasets(tmp_path)
 
 
 def test_a_pattern_that_matches_no_name_shows_it_and_two_names(picture_folder):

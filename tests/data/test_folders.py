@@ -106,12 +106,6 @@ def test_from_tables_and_lists(named_pictures):
     assert len(held.valid_ds) == 5
     tags = make.from_csv(named_pictures, label_col="tags", label_delim=" ", **SMALL)
     assert tags.vocab == ["animal", "cat", "dog"] and tags.task == "multilabel"
-    both = (
-        make.from_df(frame, named_pictures, label_col=["label", "name"], seed=5, **SMALL)
-        if 0
-        else None
-    )
-    assert both is None
     inner = frame[frame.name.str.startswith("more")].assign(name=lambda f: f.name.str[5:])
     folder = make.from_df(inner, named_pictures, folder="more", seed=1, **SMALL)
     assert labels_of_rows(folder) == {"cat", "dog"}

@@ -61,9 +61,8 @@ class Jitter(RandTransform):
     split_idx, order = 0, 20
 
     def encodes(self, x: TensorImage):
-        return (
-            x + 0.3 * torch.tensor(draws(self.draw_name, n=len(x)).uniform())[:, None, None, None]
-        )
+        light = torch.tensor(draws(self.draw_name, n=len(x)).uniform(0, 0.3))
+        return x + light[:, None, None, None]
 
 
 @pytest.fixture

@@ -12,18 +12,25 @@ _LONGEST = 200
 _SHOWN = 4
 
 
-def item_failed(error: Exception, index: int, item: Any) -> Exception:
+def item_failed(error: Exception, index: int, item: Any, sample: Any = None) -> Exception:
     """Return the error to raise when making sample `index` from `item` failed with `error`.
 
     Ours say themselves what is wrong and are only given a note; others are put into words.
+
+    Args:
+        error: what was raised.
+        index: the number of the item.
+        item: what is known of it, such as its path; or None.
+        sample: what had become of it before the transforms of the loader; or None.
     """
     where = f"item {index}" + ("" if item is None else f", {brief(item)}")
     if isinstance(error, PresizeError):
         error.add_note(f"This was {where} of the data set{_in_transform(error)}.")
         return error
+    came_in = "" if sample is None else f"\nIt came in as {described(sample)}."
     return DataError(
         f"{where[0].upper()}{where[1:]} could not be made into a sample{_in_transform(error)}: "
-        f"{type(error).__name__}: {error}"
+        f"{type(error).__name__}: {error}{came_in}"
     )
 
 
@@ -55,8 +62,6 @@ def brief(value: Any) -> str:
     """Return a short text of a value, one line."""
     if isinstance(value, Tensor):
         return f"{type(value).__name__} {list(value.shape)}"
-    if isinstance(value, Exception):
-        return type(value).__name__
     text = f"`{value}`" if hasattr(value, "__fspath__") else repr(value)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

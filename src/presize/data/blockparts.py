@@ -60,9 +60,10 @@ def _counted(name: str, given: Any, n: int, what: str) -> list[Getter | None]:
     functions = list(given) if isinstance(given, list | tuple) else [given]
     if len(functions) != n:
         chain = f" To run them one after the other, write {name}=Pipeline([...])." * (n == 1)
+        has = f"{len(functions)} function{'s' * (len(functions) != 1)}"
         raise ValueError(
-            f"`{name}` has {len(functions)} function{'s' * (len(functions) != 1)}, but there "
-            f"{'is' if n == 1 else 'are'} {n} {what}{'s' * (n != 1)}: it needs one for each.{chain} "
+            f"`{name}` has {has}, but there {'is' if n == 1 else 'are'} {n} "
+            f"{what}{'s' * (n != 1)}: it needs one for each.{chain} "
             "How many blocks are inputs is set by n_inp=."
         )
     for function in functions:

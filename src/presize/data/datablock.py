@@ -1,14 +1,16 @@
 """`DataBlock`: how to get from a source to loaders, written down once.
 
-pets = DataBlock(
-blocks=(ImageBlock, CategoryBlock),
-get_items=get_image_files,
-splitter=RandomSplitter(seed=42),
-get_y=parent_label,
-item_tfms=Resize(460),
-batch_tfms=aug_transforms(size=224),
-)
-dls = pets.dataloaders(folder)
+    pets = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_items=get_image_files,
+        splitter=RandomSplitter(seed=42),
+        get_y=parent_label,
+        item_tfms=Resize(460),
+        batch_tfms=aug_transforms(size=224),
+    )
+    dls = pets.dataloaders(folder)
+
+`pets.summary(folder)` prints what each step makes of the first items.
 """
 
 import copy
@@ -17,6 +19,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
 from presize.core.errors import DataError
+from presize.core.sequences import same
 from presize.core.transform import Pipeline
 from presize.core.types import Task
 from presize.data.assemble import with_to_tensor
@@ -35,8 +38,8 @@ from presize.data.labelcheck import check_vocab
 from presize.data.loaders import DataLoaders
 from presize.data.merging import copied, listed, merged
 from presize.data.options import BlockOptions, Tfms
-from presize.data.positions import check_splits, each_item
-from presize.data.rows import as_items, row
+from presize.data.positions import check_splits
+from presize.data.rows import as_items
 from presize.data.splits import RandomSplitter
 from presize.data.summary import print_summary
 from presize.data.tfmdloader import TfmdDL
@@ -211,6 +214,11 @@ class DataBlock:
         self.batch_tfms = merged([*(b.batch_tfms for b in blocks), listed(batch_tfms)])
 
     def _items_of(self, source: Any) -> Any:
+        if self.get_items is None and isinstance(source, str | os.PathLike):
+            raise DataError(
+                f"The source is one path, `{source}`, and without `get_items` the source has to be "
+                "the list of items. For the pictures in a folder: get_items=get_image_files."
+            )
         items = as_items(source if self.get_items is None else self.get_items(source))
         if len(items):
             return items
@@ -237,9 +245,12 @@ def _check_labels(dsets: Datasets) -> None:
     for tl in dsets.tls[dsets.n_inp :]:
         if not any(isinstance(f, Categorize | MultiCategorize) for f in tl.tfms):
             continue
-        first = row(tl.items, 0)
-        # One item again and again is there to look at transforms, not to learn from.
-        if any(item is not first for item in each_item(tl.items)):
+        if len(tl.vocab) < 2 and not _all_the_same(tl.items):
             check_vocab(tl.vocab)
         for _ in tl.valid:
             pass
+
+
+def _all_the_same(items: Any) -> bool:
+    """Return whether it is one item again and again: to look at transforms, not to learn from."""
+    return not hasattr(items, "iloc") and all(same(items[0], item) for item in items)

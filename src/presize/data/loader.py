@@ -43,7 +43,7 @@ class DataLoader:
         split_idx: 0 for a training set, 1 for validation: which transforms apply, and with 1
             every pass has the same draws.
         before_iter, after_iter: called without arguments before and after a pass.
-        after_item: transforms of a sample.
+        after_item: transforms of a sample; a function sees the whole of it.
         before_batch: transforms of the list of samples.
         after_batch: transforms of the batch, on its device.
         collate: makes a batch of a list of samples, in place of ours.
@@ -130,6 +130,11 @@ class DataLoader:
         if self.bs is None:
             return self.n
         return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
+
+    @property
+    def batch_size(self) -> int | None:
+        """The same as `bs`."""
+        return self.bs
 
     def one_batch(self) -> Any:
         """Return a batch, as the next pass might begin with; of a training set each time another.

@@ -79,12 +79,13 @@ class Pass:
         return [self._sample(key, ref) for key, ref in entries]
 
     def _sample(self, key: int, ref: Any) -> Any:
+        sample = None
         try:
             with sample_context(self.seed, self.epoch, key):
                 sample = self.loader.create_item(ref)
                 return sample if self.item_stage is None else self.item_stage(sample)
         except Exception as error:
-            explained = item_failed(error, *self._named(key, ref))
+            explained = item_failed(error, *self._named(key, ref), sample)
             if explained is error:
                 raise
             raise explained from error

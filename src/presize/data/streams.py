@@ -20,6 +20,9 @@ class DeviceStream:
     """
 
     def __init__(self, device: torch.device | None) -> None:
+        if device is not None and device.type == "cuda" and device.index is None:
+            # Worker threads have a current device of their own: name the one of this thread.
+            device = torch.device("cuda", torch.cuda.current_device())
         self.device = device
         self._stream = torch.cuda.Stream(device) if self.pins else None
 

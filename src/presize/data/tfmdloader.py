@@ -31,7 +31,7 @@ class TfmdDL(DataLoader):
         bs: samples in a batch.
         shuffle: a new order every epoch.
         num_workers: threads that work ahead; 0 does everything in the calling thread.
-        after_item: transforms of a sample.
+        after_item: transforms of a sample; a function sees each element of a tuple by itself.
         before_batch: transforms of the list of samples.
         after_batch: transforms of the batch, on its device.
         do_setup: set the transforms up from the data, such as `Normalize` from one batch.
@@ -87,7 +87,7 @@ class TfmdDL(DataLoader):
             collate=collate,
             get_idxs=get_idxs,
         )
-        self._model: TfmdDL | None = None
+        self._parent: TfmdDL | None = None
         self._types: Any = None
         if do_setup:
             self.setup()
@@ -103,7 +103,7 @@ class TfmdDL(DataLoader):
         Its transforms are the same objects and not set up again.
         """
         other = super().new(dataset, **options)
-        other._model = self._model or self
+        other._parent = self if self._parent is None else self._parent
         return other
 
     @property
@@ -135,8 +135,8 @@ class TfmdDL(DataLoader):
     def batch_types(self) -> Any:
         """Return the types that batches have, nested like them; None if there is no data."""
         if self._types is None:
-            if self._model is not None:
-                return self._model.batch_types()
+            if self._parent is not None:
+                return self._parent.batch_types()
             if self.n:
                 self._types = _types_of(self.batch_of([0]) if self.indexed else self.one_batch())
         return self._types

@@ -7,16 +7,10 @@ from typing import Any
 
 from torch import nn
 
+from presize.core.layers import is_norm
+
 Groups = list[list[nn.Parameter]]
 Splitter = Callable[[nn.Module], Groups]
-
-_NORMS = (
-    nn.modules.batchnorm._BatchNorm,
-    nn.modules.instancenorm._InstanceNorm,
-    nn.GroupNorm,
-    nn.LayerNorm,
-    nn.RMSNorm,
-)
 
 
 def params(module: nn.Module) -> list[nn.Parameter]:
@@ -72,7 +66,7 @@ def _body_and_head(model: nn.Module) -> list[nn.Module]:
 
 def norm_layers(model: nn.Module) -> list[nn.Module]:
     """Return the normalisation layers of `model`: batch, group, instance, layer and RMS norms."""
-    return [m for m in model.modules() if isinstance(m, _NORMS)]
+    return [m for m in model.modules() if is_norm(m)]
 
 
 def norm_params(model: nn.Module) -> list[nn.Parameter]:

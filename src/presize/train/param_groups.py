@@ -4,12 +4,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _NormBase
+
+from presize.core.layers import is_norm
 
 Params: TypeAlias = Iterable[Tensor] | Iterable[Iterable[Tensor]] | Iterable[dict[str, Any]]
 """Tensors, or a list of them for each layer group, or torch parameter groups."""
-
-_NORMS = (_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm)
 
 
 def as_param_groups(params: Params, who: str) -> list[dict[str, Any]]:
@@ -67,18 +66,6 @@ def _tensors(members: object, who: str) -> list[Tensor]:
                 "the parameters, as in [list(body.parameters()), list(head.parameters())]."
             )
     return found
-
-
-def is_norm(module: nn.Module) -> bool:
-    """Tell whether `module` normalises activations (batch, layer, group, RMS norm and the like).
-
-    Norms that libraries write themselves are known by name, if all their weights are vectors.
-    """
-    if isinstance(module, _NORMS):
-        return True
-    own = list(module.parameters(recurse=False))
-    named = "norm" in type(module).__name__.lower()
-    return named and bool(own) and all(param.ndim <= 1 for param in own)
 
 
 def _norms_and_biases(model: nn.Module) -> Iterator[nn.Parameter]:

@@ -1,7 +1,7 @@
 """The learner of pictures: a pretrained body, a new head, and the data's own details."""
 
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path as AnyPath
 from typing import Any, TypedDict, Unpack
 
@@ -16,6 +16,7 @@ from presize.learner import Kind, Learner
 from presize.models.arch import create_vision_model
 from presize.models.body import Stats
 from presize.models.groups import Splitter, default_split
+from presize.models.head import Init
 
 
 class LearnerOptions(TypedDict, total=False):
@@ -49,6 +50,12 @@ def vision_learner(
     custom_head: nn.Module | None = None,
     concat_pool: bool = True,
     ps: float = 0.5,
+    lin_ftrs: Sequence[int] | None = None,
+    first_bn: bool = True,
+    bn_final: bool = False,
+    lin_first: bool = False,
+    init: Init | None = nn.init.kaiming_normal_,
+    img_size: int | None = None,
     y_range: tuple[float, float] | None = None,
     **options: Unpack[LearnerOptions],
 ) -> Learner:
@@ -71,6 +78,12 @@ def vision_learner(
         custom_head: a head of your own in place of the usual one.
         concat_pool: pool the features by mean and by maximum, not by mean alone.
         ps: dropout before the last layer; the first one has half of it.
+        lin_ftrs: the widths of the head's hidden layers; by default one of 512.
+        first_bn: normalise the pooled features.
+        bn_final: normalise the outputs.
+        lin_first: begin the head with a linear layer.
+        init: how the head's weights are drawn.
+        img_size: the side of the pictures, which vision transformers have to know.
         y_range: squeeze the outputs of a regression into this range.
         options: everything else that `Learner` takes.
 
@@ -89,12 +102,18 @@ def vision_learner(
         head=custom_head,
         concat_pool=concat_pool,
         ps=ps,
+        lin_ftrs=lin_ftrs,
+        first_bn=first_bn,
+        bn_final=bn_final,
+        lin_first=lin_first,
+        init=init,
+        img_size=img_size,
         y_range=y_range,
     )
     if normalize and model.stats is not None:
         _add_normalize(dls, model.stats)
     learn = Learner(dls, model, splitter=splitter or default_split, **options)
-    if pretrained or weights is not None:
+    if model.pretrained:
         learn.freeze()
     return learn
 
