@@ -10,7 +10,8 @@ SOURCE = Path(__file__).resolve().parent.parent / "src" / "presize"
 FILES = sorted(SOURCE.rglob("*.py"))
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
-LONGER_FILES = {"learner.py": 450}
+# vision/all.py is a list of names and no code.
+LONGER_FILES = {"learner.py": 450, "vision/all.py": 900}
 
 # Nothing in the project builds an object from bytes that name code.
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
