@@ -4,14 +4,12 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 SOURCE = Path(__file__).resolve().parent.parent / "src" / "presize"
 FILES = sorted(SOURCE.rglob("*.py"))
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
 # vision/all.py is a list of names and no code.
-LONGER_FILES = {"learner.py": 450, "vision/all.py": 900}
+LONGER_FILES = {"learner.py": 450, "vision/all.py": 1000}  # the latter is a list, not code
 
 # Nothing in the project builds an object from bytes that name code.
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
@@ -21,12 +19,15 @@ BANNED_METHODS = {("os", "system"), ("os", "popen"), ("yaml", "load")}
 LATE_MODULES = {"matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer"}
 
 
+TREES = {p: ast.parse(p.read_text(encoding="utf-8"), filename=str(p)) for p in FILES}
+
+
 def _named(path: Path) -> str:
     return path.relative_to(SOURCE).as_posix()
 
 
-def _tree(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+def _root(module: str) -> str:
+    return module.partition(".")[0]
 
 
 def _modules_imported(node: ast.AST) -> list[str]:
@@ -35,6 +36,19 @@ def _modules_imported(node: ast.AST) -> list[str]:
     if isinstance(node, ast.ImportFrom):
         return [node.module or ""]
     return []
+
+
+def _nodes() -> Iterator[tuple[Path, ast.AST]]:
+    for path, tree in TREES.items():
+        for node in ast.walk(tree):
+            yield path, node
+
+
+def _imports() -> Iterator[tuple[str, str]]:
+    """Every import, also those in functions: the file, and the module that it imports."""
+    for path, node in _nodes():
+        for module in _modules_imported(node):
+            yield _named(path), module
 
 
 def _at_module_level(node: ast.AST) -> Iterator[ast.AST]:
@@ -79,63 +93,57 @@ def _banned(call: ast.Call) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("path", FILES, ids=_named)
-def test_a_file_holds_one_idea(path: Path) -> None:
-    limit = LONGER_FILES.get(_named(path), MAX_FILE_LINES)
-    lines = len(path.read_text(encoding="utf-8").splitlines())
-    assert lines <= limit, f"{_named(path)} has {lines} lines; {limit} are allowed: two ideas?"
+def test_a_file_holds_one_idea() -> None:
+    long = {
+        _named(path): lines
+        for path in FILES
+        if (lines := len(path.read_text(encoding="utf-8").splitlines()))
+        > LONGER_FILES.get(_named(path), MAX_FILE_LINES)
+    }
+    assert not long, f"past {MAX_FILE_LINES} lines; do they hold two ideas? {long}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=_named)
-def test_functions_fit_on_a_screen(path: Path) -> None:
-    functions = (
-        n for n in ast.walk(_tree(path)) if isinstance(n, ast.FunctionDef | ast.AsyncFunctionDef)
-    )
-    long = [f"{f.name}: {_code_lines(f)}" for f in functions if _code_lines(f) > MAX_FUNCTION_LINES]
-    assert not long, f"longer than {MAX_FUNCTION_LINES} lines in {_named(path)}: {long}"
+def test_functions_fit_on_a_screen() -> None:
+    long = {
+        f"{_named(path)}:{node.lineno} {node.name}": _code_lines(node)
+        for path, node in _nodes()
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and _code_lines(node) > MAX_FUNCTION_LINES
+    }
+    assert not long, f"past {MAX_FUNCTION_LINES} lines of code: {long}"
 
 
-@pytest.mark.parametrize("path", FILES, ids=_named)
-def test_nothing_is_unpickled_or_run_from_text(path: Path) -> None:
-    tree = _tree(path)
+def test_nothing_is_unpickled_or_run_from_text() -> None:
     found = [
-        f"line {node.lineno}: {why}"
-        for node in ast.walk(tree)
+        f"{_named(path)}:{node.lineno} {why}"
+        for path, node in _nodes()
         if isinstance(node, ast.Call) and (why := _banned(node))
     ]
-    found += [
-        f"import {module}"
-        for node in ast.walk(tree)
+    found += [f"{place} imports {m}" for place, m in _imports() if _root(m) in BANNED_MODULES]
+    assert not found
+
+
+def test_heavy_libraries_are_imported_where_they_are_used() -> None:
+    early = [
+        f"{_named(path)} imports {module} at module level; move it into the function"
+        for path in FILES
+        for node in _at_module_level(TREES[path])
         for module in _modules_imported(node)
-        if module.split(".")[0] in BANNED_MODULES
+        if _root(module) in LATE_MODULES
+        # The command line is made of these two.
+        and not (path.is_relative_to(SOURCE / "cli") and _root(module) in {"typer", "rich"})
     ]
-    assert not found, f"{_named(path)}: {found}"
+    assert not early
 
 
-@pytest.mark.parametrize("path", FILES, ids=_named)
-def test_heavy_libraries_are_imported_where_they_are_used(path: Path) -> None:
-    early = {
-        module
-        for node in _at_module_level(_tree(path))
-        for module in _modules_imported(node)
-        if module.split(".")[0] in LATE_MODULES
-    }
-    if path.is_relative_to(SOURCE / "cli"):
-        early -= {"typer", "rich"}  # the command line is made of them
-    assert not early, f"{_named(path)} imports {early} at module level; move it into the function"
-
-
-@pytest.mark.parametrize("path", FILES, ids=_named)
-def test_only_models_know_where_networks_come_from(path: Path) -> None:
-    if path.is_relative_to(SOURCE / "models"):
-        pytest.skip("this is the layer that knows them")
-    knows = {
-        module
-        for node in ast.walk(_tree(path))
-        for module in _modules_imported(node)
-        if module.split(".")[0] == "timm" or module.startswith("torchvision.models")
-    }
-    assert not knows, f"{_named(path)} imports {knows}; go through presize.models"
+def test_only_models_know_where_networks_come_from() -> None:
+    knows = [
+        f"{place} imports {module}; go through presize.models"
+        for place, module in _imports()
+        if not place.startswith("models/")
+        and (_root(module) == "timm" or module.startswith("torchvision.models"))
+    ]
+    assert not knows
 
 
 def test_the_rules_find_what_they_forbid() -> None:

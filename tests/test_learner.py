@@ -271,8 +271,16 @@ def test_plots_before_a_fit_say_what_to_do():
         learn.recorder.plot_sched()
 
 
-def test_plots_draw_what_was_recorded():
+def test_momentum_is_left_alone_where_there_is_none():
     learn = make_learner()
+    with learn.no_logging():
+        learn.fit_one_cycle(1, 0.1)
+    assert list(learn.recorder.hps) == ["lr"]
+    assert learn.opt.param_groups[0]["momentum"] == 0
+
+
+def test_plots_draw_what_was_recorded():
+    learn = make_learner(opt_func=lambda p, lr: SGD(p, lr, mom=0.9))
     with learn.no_logging():
         learn.fit_one_cycle(3, 0.1)
     axes = learn.recorder.plot_loss()

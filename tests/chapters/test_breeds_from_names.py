@@ -26,10 +26,10 @@ def block(**options):
 
 @pytest.fixture(scope="module")
 def pets(pets_path):
-    """The folder and the loaders: presized to 160, augmented to 96."""
+    """The folder and the loaders: presized to 200, augmented to 128."""
     root = Path(pets_path)
     set_seed(0)
-    breeds = block(item_tfms=Resize(160), batch_tfms=aug_transforms(size=96, min_scale=0.75))
+    breeds = block(item_tfms=Resize(200), batch_tfms=aug_transforms(size=128, min_scale=0.75))
     return root, breeds.dataloaders(root, bs=32)
 
 
@@ -52,9 +52,9 @@ def test_the_loaders_know_the_breeds(pets):
     assert repr(dls.vocab).startswith("['Abyssinian', 'Bengal'") or "(#37)" in repr(dls.vocab)
     assert [len(dls.train_ds), len(dls.valid_ds)] == [208, 51]
     x, y = dls.one_batch()
-    assert x.shape == (32, 3, 96, 96)
+    assert x.shape == (32, 3, 128, 128)
     assert repr(y).startswith("TensorCategory([")
-    assert dls.valid.one_batch()[0].shape == (32, 3, 96, 96)
+    assert dls.valid.one_batch()[0].shape == (32, 3, 128, 128)
 
 
 def test_a_batch_is_shown_with_its_labels(pets):
@@ -125,7 +125,7 @@ def test_fine_tuning_learns_breeds(learn):
     learn.fine_tune(3, base_lr=5e-3)
     after = learn.recorder.values[-1][2]
     assert before > 0.9
-    assert after < 0.7
+    assert after < 0.75
     assert all(p.requires_grad for p in learn.model.parameters())
     axes = learn.recorder.plot_loss()
     assert axes.get_ylabel() == "loss"
@@ -142,6 +142,8 @@ def test_predictions_are_probabilities(learn, pets):
     assert targets.tolist() == y.tolist()
 
 
+# pandas asks PyTorch's tensors for an array in a way that they do not know yet.
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 def test_softmax_and_its_loss():
     torch.manual_seed(0)
     outputs = torch.randn(6, 2) * 2
@@ -168,12 +170,12 @@ def test_a_rate_that_is_too_high_ruins_the_model(learn):
 
 
 def test_the_rate_finder_suggests_a_pair(learn):
-    lr_min, lr_steep = learn.lr_find(num_it=30)
+    lr_min, lr_steep = learn.lr_find(num_it=20)
     assert 1e-7 < lr_steep < 10
     assert 1e-8 < lr_min < 1
     axes = plt.gcf().axes[0]
     assert axes.get_xscale() == "log"
-    one = learn.lr_find(num_it=25, suggest_funcs=valley, show_plot=False)
+    one = learn.lr_find(num_it=12, suggest_funcs=valley, show_plot=False)
     assert one._fields == ("valley",)
 
 

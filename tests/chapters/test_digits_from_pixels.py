@@ -139,10 +139,8 @@ def test_gradients_are_there_to_be_followed():
 
 
 def test_a_graph_is_drawn_from_its_description():
-    graphviz = pytest.importorskip("graphviz", reason="the notebook extra is not installed")
     graph = gv("begin->predict->loss->step; step->predict[label=again]")
-    assert isinstance(graph, graphviz.Source)
-    assert "again" in graph.source
+    assert "step->predict[label=again]" in graph.source
 
 
 def test_loaders_batch_any_collection():

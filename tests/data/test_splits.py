@@ -41,7 +41,7 @@ ALL = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("splitter", ALL, ids=repr)
+@pytest.mark.parametrize("splitter", ALL, ids=lambda s: type(s).__name__)
 def test_every_splitter_returns_two_lists_that_do_not_overlap(splitter) -> None:
     train, valid = splitter(FILES)
     assert isinstance(train, L) and isinstance(valid, L)

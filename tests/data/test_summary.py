@@ -87,6 +87,7 @@ Collating items in a batch
 Error! It's not possible to collate your items in a batch
 Could not collate the 0-th members of your tuples because got the following shapes
 {",".join(f"torch.Size([3, {h}, {w}])" for h, w in sizes)}
+Bring all pictures to one size with a transform: item_tfms=Resize(224).
 """
     )
     assert str(caught.value) == (

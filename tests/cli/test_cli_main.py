@@ -1,0 +1,77 @@
+import sys
+import warnings
+
+import pytest
+
+from presize import __version__
+from presize.cli import main
+
+
+@pytest.fixture
+def command(monkeypatch, capsys):
+    """Run `presize ARGUMENTS` in this process: its exit code, output and errors."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["presize", *map(str, arguments)])
+        with pytest.raises(SystemExit) as exit_:
+            main()
+        out, err = capsys.readouterr()
+        return exit_.value.code or 0, out, " ".join(err.split())
+
+    return run
+
+
+def test_help_names_the_commands(command):
+    code, out, _ = command("--help")
+    assert code == 0
+    assert all(name in out for name in ("train", "predict", "info"))
+
+
+def test_info_tells_version_device_and_place(command):
+    code, out, _ = command("info")
+    assert code == 0
+    assert __version__ in out
+    assert all(name in out for name in ("torch", "device", "files kept in"))
+
+
+def test_a_command_line_that_is_wrong_exits_with_two(command):
+    assert command("train")[0] == 2
+    assert command("train", "digits", "--epoch", "many")[0] == 2
+
+
+def test_a_folder_that_is_not_there_is_told_with_the_nearest(command, picture_folder):
+    code, _, err = command("train", picture_folder.parent / "picture")
+    assert code == 1
+    assert err.startswith("presize: There is no folder `")
+    assert "Did you mean `pictures`?" in err
+    assert "one subfolder of pictures for each class" in err
+
+
+def test_an_unknown_network_is_told_with_the_nearest(command, picture_folder, tmp_path):
+    code, _, err = command(
+        "train", picture_folder, "--arch", "resnet81", "--weights", "none", "--bs", 8,
+        "--out", tmp_path / "o",
+    )  # fmt: skip
+    assert code == 1
+    assert "`resnet81`" in err
+    assert "Did you mean" in err
+
+
+def test_a_missing_model_file_is_told(command, tmp_path):
+    code, _, err = command("predict", tmp_path / "pets.safetensors", tmp_path / "cat.jpg")
+    assert code == 1
+    assert "pets.safetensors" in err
+
+
+def test_the_environment_can_ask_for_the_whole_traceback(monkeypatch):
+    monkeypatch.setenv("PRESIZE_TRACEBACK", "1")
+    monkeypatch.setattr(sys, "argv", ["presize", "train", "no/such/folder"])
+    with pytest.raises(NotADirectoryError):
+        main()
+
+
+def test_a_warning_is_told_as_one_line(command, monkeypatch):
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)  # put back afterwards
+    command("--help")
+    shown = warnings.formatwarning(UserWarning("too large"), UserWarning, "loader.py", 250)
+    assert shown == "presize: too large\n"
