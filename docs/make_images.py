@@ -51,8 +51,9 @@ def presizing(photo):
     data = DataBlock(blocks=blocks, get_y=parent_label, item_tfms=Resize(460))
     x, _ = data.dataloaders([photo] * 20, bs=4).valid.one_batch()
     steps = TensorImage(x.clone()).affine_coord(sz=224).rotate(draw=30, p=1.0)
-    steps = steps.zoom(draw=1.2, p=1.0).warp(draw_x=-0.2, draw_y=0.2, p=1.0)
-    moves = [Rotate(draw=30, p=1, size=224), Zoom(draw=1.2, p=1.0, size=224)]
+    steps = steps.zoom(draw=1.2, draw_x=0.5, draw_y=0.5, p=1.0)
+    steps = steps.warp(draw_x=-0.2, draw_y=0.2, p=1.0)
+    moves = [Rotate(draw=30, p=1, size=224), Zoom(draw=1.2, draw_x=0.5, draw_y=0.5, p=1, size=224)]
     moves.append(Warp(draw_x=-0.2, draw_y=0.2, p=1.0, size=224))
     once = Pipeline(setup_aug_tfms(moves))(x)
     _, axes = subplots(1, 2, imsize=4)

@@ -421,3 +421,49 @@ def test_start_epoch_skips_epochs_and_goes_on_in_the_schedule():
         learn.fit_one_cycle(4, 0.1, start_epoch=2)
     assert len(learn.recorder.values) == 2
     assert learn.recorder.hps["lr"][0] < 0.1
+
+
+def test_an_interrupted_fit_leaves_a_learner_that_works(capsys):
+    class Interrupt(Callback):
+        def after_loss(self, learn):
+            if learn.training and learn.iter == 2:
+                raise KeyboardInterrupt
+
+    learn = make_learner()
+    before = [type(cb) for cb in learn.cbs]
+    for method in (learn.fit, learn.fit_one_cycle, learn.lr_find):
+        with pytest.raises(KeyboardInterrupt), learn.added_cbs(Interrupt()):
+            method(1)
+        assert [type(cb) for cb in learn.cbs] == before
+        assert learn.logger is print
+        assert (learn.xb, learn.pred) == ((), None)
+    quiet_fit(learn, 1)
+    assert len(learn.recorder.values) == 1
+    assert learn.validate()[0] == pytest.approx(learn.recorder.values[-1][1])
+
+
+def test_an_empty_training_loader_is_told():
+    learn = Learner(DataLoaders([], [], device="cpu"), nn.Linear(3, 1), loss_func=F.mse_loss)
+    with pytest.raises(TrainingError, match="the training loader is empty"):
+        quiet_fit(learn, 1)
+
+
+@pytest.mark.parametrize("train_bn", [True, False])
+def test_frozen_groups_train_their_norms_unless_told_not_to(train_bn):
+    body = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    model = nn.Sequential(body, nn.Linear(4, 1))
+    groups = lambda m: [list(layer.parameters()) for layer in m]  # noqa: E731
+    learn = make_learner(model, splitter=groups, train_bn=train_bn)
+    learn.freeze()
+    linear, norm = body[0].weight.clone(), body[1].weight.clone()
+    quiet_fit(learn, 1)
+    assert torch.equal(body[0].weight, linear)
+    assert torch.equal(body[1].weight, norm) != train_bn
+    learn.freeze_to(-2)
+    quiet_fit(learn, 1)
+    assert not torch.equal(body[0].weight, linear)
+
+
+def test_the_loss_is_looked_at_when_the_learner_is_made():
+    with pytest.raises(TypeError, match=r"loss_func=MSELoss\(\)"):
+        make_learner(loss_func=nn.MSELoss)

@@ -48,7 +48,7 @@ NOTEBOOKS = {
         CancelValidate CancelValidException
     """,
     "presize.callbacks.gather": "GatherPredsCallback",
-    "presize.callbacks.lr_finder": "LRFinder minimum steep valley",
+    "presize.callbacks.lr_finder": "LRFinder minimum slide steep valley",
     "presize.callbacks.progress": "ProgressCallback",
     "presize.callbacks.recorder": "Recorder",
     "presize.callbacks.saving": """

@@ -57,9 +57,10 @@ def test_pictures_masks_points_and_boxes_show_themselves():
     image = TensorImage(torch.rand(3, 20, 30))
     assert image.show(ctx=ax) is ax
     TensorMask(torch.zeros(20, 30).long()).show(ctx=ax)
-    TensorPoint([[0.0, 0.0]]).show(ctx=ax)
-    TensorBBox([[-0.5, -0.5, 0.5, 0.5]]).show(ctx=ax)
-    assert ax.collections[0].get_offsets().tolist() == [[14.5, 9.5]]
+    TensorPoint([[15.0, 10.0], [99.0, 10.0]]).show(ctx=ax)
+    TensorBBox([[7.5, 5.0, 22.5, 15.0]]).show(ctx=ax)
+    assert ax.collections[0].get_offsets().tolist() == [[14.5, 9.5], [98.5, 9.5]]
+    assert ax.get_xlim() == (-0.5, 29.5)  # points outside do not make the picture smaller
     box = ax.patches[0]
     assert (box.get_x(), box.get_y(), box.get_width(), box.get_height()) == (7, 4.5, 15, 10)
 

@@ -10,12 +10,17 @@ from presize.callbacks.base import Callback
 from presize.callbacks.gather import GatherPredsCallback
 from presize.core.collections import L
 from presize.core.device import map_tensors
+from presize.core.errors import TrainingError
 from presize.data.loader import DataLoader
 from presize.data.loaders import TfmdDL
+from presize.tensors import TensorBase, TensorMask, TensorPoint
 from presize.train.losses import activation_of, decodes_of, unreduced
 
 if TYPE_CHECKING:
     from presize.learner import Learner
+
+# Loaders find the kinds of what they show in their first item; those of a model file have none.
+DISPLAYED: dict[Any, type[TensorBase]] = {"segmentation": TensorMask, "points": TensorPoint}
 
 
 def validate(
@@ -24,9 +29,19 @@ def validate(
     dl: Any = None,
     cbs: Callback | Iterable[Callback] | None = None,
 ) -> L[Any]:
-    """Return the loss and the metrics on a loader: `dl`, or number `ds_idx` of the data."""
+    """Return the loss and the metrics on a loader: `dl`, or number `ds_idx` of the data.
+
+    Raises:
+        TrainingError: the loader has no batches, or no targets to compare with.
+    """
     learn.run_validation(learn.dls[ds_idx] if dl is None else dl, cbs)
-    return L(learn.recorder.row)
+    row = learn.recorder.row
+    if row and row[0] is None:
+        raise TrainingError(
+            "validate saw no targets: the loader is empty, or one of a test set without labels. "
+            "Pass one that has them, such as dls.valid or dls.test_dl(items, with_labels=True)."
+        )
+    return L(row)
 
 
 def run_validation(
@@ -88,10 +103,16 @@ def get_preds(
     found: list[Any] = [gather.all_inputs()] if with_input else []
     found += [preds, gather.all_targets()]
     if with_decoded:
-        found.append(None if raw is None else decode(preds))
+        found.append(None if raw is None else _displayed(learn, decode(preds)))
     if with_loss:
         found.append(gather.all_losses())
     return tuple(found)
+
+
+def _displayed(learn: "Learner", decoded: Any) -> Any:
+    """Return decoded predictions as the kind of tensor that can be drawn, where there is one."""
+    kind = DISPLAYED.get(getattr(learn.dls, "task", None))
+    return kind(decoded) if kind is not None and isinstance(decoded, Tensor) else decoded
 
 
 def predict(learn: "Learner", item: Any, *, with_input: bool = False) -> tuple[Any, ...]:
@@ -102,15 +123,24 @@ def predict(learn: "Learner", item: Any, *, with_input: bool = False) -> tuple[A
         with_input: put the item in front, as the model sees it.
     """
     dl = learn.dls.test_dl([item], num_workers=0)
-    inputs, preds, _, decoded = get_preds(learn, dl=dl, with_input=True, with_decoded=True)
+    try:
+        inputs, preds, _, decoded = get_preds(learn, dl=dl, with_input=True, with_decoded=True)
+    except Exception as error:
+        if isinstance(item, list | tuple):
+            error.add_note(
+                "predict takes one item; for several: learn.get_preds(dl=learn.dls.test_dl(items))."
+            )
+        raise
     inputs = inputs if isinstance(inputs, tuple) else (inputs,)
     answers = decoded if isinstance(decoded, tuple) else (decoded,)
     whole = dl.decode_batch((*inputs, *answers), max_n=1)[0]
-    labels = whole[len(inputs) :]
-    label = labels[0] if len(labels) == 1 else labels
+    shown, label = _single(whole[: len(inputs)]), _single(whole[len(inputs) :])
     first = map_tensors(lambda t: t[0], (decoded, preds))
-    result = (label, *first)
-    return (whole[: len(inputs)], *result) if with_input else result
+    return (shown, label, *first) if with_input else (label, *first)
+
+
+def _single(values: tuple[Any, ...]) -> Any:
+    return values[0] if len(values) == 1 else values
 
 
 def tta(

@@ -1,5 +1,6 @@
 """Keeping a learner: its weights between two fits, and the one file that predicts."""
 
+import warnings
 from pathlib import Path as AnyPath
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from presize.core.paths import Path
 from presize.core.transform import Pipeline, Transform
 from presize.data.datasets import Datasets
 from presize.data.images import PILBase
+from presize.train.loss_kinds import KnowsActivation, KnowsDecodes
+from presize.train.losses import BaseLoss
 from presize.train.model_file import ModelFile
 from presize.train.optim_state import flatten_optimizer, restore_optimizer
 from presize.train.state import load_state, save_state
@@ -21,6 +24,7 @@ if TYPE_CHECKING:
     from presize.learner import Learner
 
 SUFFIX = ".safetensors"
+PICKLE_SUFFIXES = (".pkl", ".pth", ".pt")
 WEIGHTS = "model."
 OPTIMIZER = "optimizer."
 
@@ -72,6 +76,8 @@ def load(
 def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Path:
     """Write one file with all that predicting needs, and no code: see `load_learner`.
 
+    A name that ends as pickles do, `model.pkl`, gets the file's own ending in its place.
+
     The file holds the weights, and as JSON the architecture, the vocabulary, the transforms and
     the loss. Nothing in it is ever executed, so that it is safe to share.
 
@@ -87,6 +93,8 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
             "with a DataBlock or ImageDataLoaders, or keep the weights alone with learn.save(...)."
         )
     path = Path(learn.path / fname)
+    if path.suffix in PICKLE_SUFFIXES:
+        path = path.with_suffix(SUFFIX)
     path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
     file = ModelFile(
         architecture=_architecture(model),
@@ -99,6 +107,7 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
             "after_batch": _transforms(dls.valid.after_batch),
         },
         loss=type(learn.loss_func).__name__,
+        loss_options=_loss_options(learn.loss_func),
         weights={k: v.detach() for k, v in model.state_dict().items()},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -114,6 +123,20 @@ def _path(learn: "Learner", file: str | AnyPath) -> Path:
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
+
+
+def _loss_options(loss: Any) -> dict[str, Any]:
+    """Describe the loss; warn where the loaded learner will have to do with another one."""
+    if isinstance(loss, BaseLoss):
+        return loss.spec()
+    if isinstance(loss, KnowsActivation | KnowsDecodes):
+        warnings.warn(
+            f"The loss `{type(loss).__name__}` is not one of presize's, and a model file holds no "
+            "code: the loaded learner will turn outputs into predictions as the usual loss of "
+            "this data does. Set it after loading: learn.loss_func = ....",
+            stacklevel=3,
+        )
+    return {}
 
 
 def _architecture(model: nn.Module) -> dict[str, Any]:

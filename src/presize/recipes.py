@@ -110,7 +110,7 @@ def lr_find(
         num_it: how many batches to train.
         stop_div: stop when the loss diverges.
         show_plot: draw the loss against the rate.
-        suggest_funcs: what suggests: `minimum`, `steep`, `valley`, one or several.
+        suggest_funcs: what suggests: `minimum`, `steep`, `valley`, `slide`, one or several.
 
     Returns:
         The suggested rates, a named tuple in the order of `suggest_funcs`.

@@ -220,44 +220,47 @@ class TensorMultiCategory(TensorCategory):
 
 
 class TensorPoint(TensorBase):
-    """Points, float [n,2] as (x, y) in -1..1 of the picture; a batch is [N,n,2]."""
+    """Points, float [n,2] as (x, y); a batch is [N,n,2].
+
+    In batches they are in -1..1 of the picture; what a loader decodes, and `show` draws, is in
+    pixels.
+    """
 
     def show(self, ctx: Any = None, **options: Any) -> Any:
-        """Mark the points on axes that hold their picture."""
+        """Mark the points, in pixels, on axes that hold their picture."""
         from presize.core.lazy import plt
 
         axes = plt.gca() if ctx is None else ctx
-        points = self.as_subclass(Tensor).detach().cpu().reshape(-1, 2)
-        columns, rows = _pixels(points, axes)
+        columns, rows = _on_axes(self)
         style: dict[str, Any] = {"s": 10, "marker": ".", "c": "r"} | options
+        frame = axes.axis()
         axes.scatter(columns, rows, **style)
+        if axes.images:
+            axes.axis(frame)  # points outside do not make the picture smaller
         return axes
 
 
 class TensorBBox(TensorPoint):
-    """Boxes, float [n,4] as (left, top, right, bottom) in -1..1; a batch is [N,n,4]."""
+    """Boxes, float [n,4] as (left, top, right, bottom), like points; a batch is [N,n,4]."""
 
     def show(self, ctx: Any = None, **options: Any) -> Any:
-        """Draw the boxes on axes that hold their picture."""
+        """Draw the boxes, in pixels, on axes that hold their picture."""
         from matplotlib.patches import Rectangle
 
         from presize.core.lazy import plt
 
         axes = plt.gca() if ctx is None else ctx
-        for corners in self.as_subclass(Tensor).detach().cpu().reshape(-1, 2, 2):
-            (x0, x1), (y0, y1) = _pixels(corners, axes)
+        columns, rows = _on_axes(self)
+        for x0, x1, y0, y1 in zip(columns[::2], columns[1::2], rows[::2], rows[1::2], strict=True):
             style: dict[str, Any] = {"fill": False, "edgecolor": "white", "lw": 2} | options
             axes.add_patch(Rectangle((x0, y0), x1 - x0, y1 - y0, **style))
         return axes
 
 
-def _pixels(points: Tensor, axes: Any) -> tuple[list[float], list[float]]:
-    """Return columns and rows of points in -1..1, in the pixels of the picture on `axes`."""
-    if not axes.images:
-        return points[:, 0].tolist(), points[:, 1].tolist()
-    height, width = axes.images[0].get_array().shape[:2]
-    unit = (points + 1) / 2
-    return (unit[:, 0] * width - 0.5).tolist(), (unit[:, 1] * height - 0.5).tolist()
+def _on_axes(points: TensorPoint) -> tuple[list[float], list[float]]:
+    """Return x and y of points in pixels; axes count from the middle of the first pixel."""
+    places = points.as_subclass(Tensor).detach().cpu().reshape(-1, 2) - 0.5
+    return places[:, 0].tolist(), places[:, 1].tolist()
 
 
 def show_title(text: Any, ctx: Any = None, **options: Any) -> Any:
@@ -302,4 +305,5 @@ class TitledTuple(tuple[Any, ...]):
 
     def show(self, ctx: Any = None, **options: Any) -> Any:
         """Put the values above the axes, or print them."""
-        return show_title(", ".join(map(str, self)), ctx, **options)
+        texts = (f"{v:.4g}" if isinstance(v, float) else str(v) for v in self)
+        return show_title(", ".join(texts), ctx, **options)

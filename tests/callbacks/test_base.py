@@ -79,3 +79,11 @@ def test_names_are_snake_case():
 
     assert SaveBestCallback().name == "save_best"
     assert repr(Callbacks([SaveBestCallback()])) == "(#1) [SaveBestCallback]"
+
+
+def test_what_is_no_callback_is_told_where_it_belongs():
+    def accuracy(inp, targ):
+        return 1.0
+
+    with pytest.raises(TypeError, match=r"takes callbacks.* but got <function.* goes to metrics="):
+        Callbacks([accuracy])

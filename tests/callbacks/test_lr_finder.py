@@ -1,8 +1,15 @@
 import numpy as np
 import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
 
-from presize.callbacks.lr_finder import minimum, plot_lr_find, steep, suggested, valley
+from presize.callbacks.base import Callback
+from presize.callbacks.lr_finder import minimum, plot_lr_find, slide, steep, suggested, valley
 from presize.core.errors import TrainingError
+from presize.data.loaders import DataLoaders
+from presize.learner import Learner
+from presize.train.optim import SGD
 
 LRS = np.geomspace(1e-6, 10, 100)
 # Flat, then a fall that is steepest at 1e-2, lowest at 1e-1, then a rise.
@@ -51,3 +58,39 @@ def test_the_plot_marks_the_suggestions():
     assert ax.get_xscale() == "log"
     labels = [t.get_text() for t in ax.get_legend().get_texts()]
     assert labels[0].startswith("minimum: ") and labels[1].startswith("steep: ")
+
+
+def test_slide_is_where_the_slope_changes():
+    rate, loss = slide(LRS, LOSSES, 100)
+    assert 1e-3 < rate < 1
+    assert loss == LOSSES[np.abs(LRS - rate).argmin()]
+    assert slide(LRS[:6], LOSSES[:6], 6)[0] == LRS[0]
+    flat = np.ones(100)
+    assert slide(LRS, flat, 100)[0] == LRS[-16]
+
+
+def test_too_few_steps_are_told_from_losses_that_are_none():
+    with pytest.raises(TrainingError, match=r"in 3 of 3 steps.*Take more steps"):
+        suggested(list(LRS[:3]), [1.0] * 3, 3, [minimum])
+    with pytest.raises(TrainingError, match=r"2 finite losses in 2 of 100 steps.*begin lower"):
+        suggested(list(LRS[:2]), [1.0] * 2, 100, [minimum])
+
+
+def test_jumps_of_the_loss_at_the_lowest_rates_are_no_divergence():
+    class Jump(Callback):
+        def after_loss(self, learn):
+            if learn.training and learn.train_iter == 0:
+                learn.loss = learn.loss * 1e-4
+
+    batches = [(torch.ones(4, 3), torch.ones(4, 1))] * 10
+    dls = DataLoaders(batches, batches, device="cpu")
+    learn = Learner(dls, nn.Linear(3, 1), F.mse_loss, SGD, cbs=Jump())
+    steps = []
+
+    class Count(Callback):
+        def after_step(self, learn):
+            steps.append(learn.train_iter)
+
+    learn.add_cb(Count())
+    learn.lr_find(end_lr=1e-3, show_plot=False)
+    assert len(steps) == 100

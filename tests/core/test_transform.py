@@ -1,4 +1,5 @@
 import functools
+import typing
 
 import numpy as np
 import pytest
@@ -201,3 +202,49 @@ def test_random_transforms_give_a_tuple_one_draw():
 
 def test_names_print_as_in_a_summary():
     assert repr(Pipeline([Halve(), functools.partial(np.add, 1)])) == "Pipeline: Halve -> partial"
+
+
+def test_an_annotation_may_be_a_tuple_of_classes_as_isinstance_takes():
+    class Twice(Transform):
+        def encodes(self, x: (int, str)):
+            return x * 2
+
+    assert Twice()((1, "a", 1.5)) == (2, "aa", 1.5)
+
+
+def test_a_method_for_each_type_is_warned_of_and_can_be_written_otherwise():
+    with pytest.warns(UserWarning, match="Last defines `encodes` more than once.*isinstance"):
+
+        class Last(Transform):
+            def encodes(self, x: int):
+                return x + 1
+
+            def encodes(self, x: str):  # noqa: F811 - what is warned of
+                return x + "!"
+
+    assert Last()((1, "a")) == (1, "a!")
+
+    class Each(Transform):
+        @functools.singledispatchmethod
+        def encodes(self, x):
+            return x
+
+        @encodes.register
+        def _(self, x: int):
+            return x + 1
+
+        @encodes.register
+        def _(self, x: str):
+            return x + "!"
+
+    assert Each()((1, "a", 2.5)) == (2, "a!", 2.5)
+
+    class Typed(Transform):
+        @typing.overload
+        def encodes(self, x: int) -> int: ...
+        @typing.overload
+        def encodes(self, x: str) -> str: ...
+        def encodes(self, x):
+            return x * 2
+
+    assert Typed()((1, "a")) == (2, "aa")

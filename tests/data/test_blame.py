@@ -1,9 +1,11 @@
+import pandas as pd
 import pytest
 import torch
 
 from presize.core.errors import DataError, ImageError
 from presize.core.transform import Pipeline, Transform
-from presize.data.blame import batch_failed, brief, described, item_failed
+from presize.data.blame import batch_failed, brief, described, item_failed, named_errors
+from presize.data.datasets import TfmdLists
 from presize.data.loader import DataLoader
 from presize.tensors import TensorImage
 
@@ -58,3 +60,17 @@ def test_values_are_described_in_one_short_line():
     assert described([torch.zeros(2)] * 9) == "a list of 9, first Tensor [2]"
     assert brief("x" * 999).endswith("...") and len(brief("x" * 999)) == 200
     assert "\n" not in brief("a\nb")
+
+
+def test_a_row_of_a_table_takes_one_line():
+    frame = pd.DataFrame({"name": ["a.jpg"], "label": ["cat"]})
+    assert brief(frame.iloc[0]) == "{'name': 'a.jpg', 'label': 'cat'}"
+
+
+def test_an_error_while_walking_through_items_names_the_item():
+    assert list(named_errors(range(3))) == [0, 1, 2]
+    halves = TfmdLists([5, 4, 3], Halve)
+    with pytest.raises(DataError, match="Item 2, 3 could not be .* transform `Halve`: ZeroDiv"):
+        list(named_errors(halves))
+    with pytest.raises(DataError, match="Item 0 could not be made"):
+        list(named_errors(1 / 0 for _ in range(2)))

@@ -341,3 +341,29 @@ def test_a_function_that_fails_is_named_with_its_item(picture_folder):
     dls = block.dataloaders(picture_folder, bs=4, num_workers=0)
     with pytest.raises(DataError, match=r"Item \d+, `.*jpg` could not be made .*fail`: KeyError"):
         dls.one_batch()
+
+
+def test_a_get_y_that_fails_is_named_with_its_item(picture_folder):
+    def second_part(p):
+        return p.stem.split("_")[1]
+
+    said = r"Item 0, `.*jpg` could not be made .*second_part`: IndexError: list index out of range"
+    for target in (CategoryBlock, MultiCategoryBlock, RegressionBlock):
+        with pytest.raises(DataError, match=said):
+            folder_block(blocks=(ImageBlock, target), get_y=second_part).datasets(picture_folder)
+
+
+def test_a_label_that_only_validation_has_is_named_with_its_file(picture_folder):
+    (picture_folder / "valid/cow").mkdir()
+    Image.new("RGB", (40, 40)).save(picture_folder / "valid/cow/0.jpg")
+    with pytest.raises(DataError) as caught:
+        folder_block().datasets(picture_folder)
+    assert any("valid/cow/0.jpg`" in note for note in caught.value.__notes__)
+
+
+def test_options_are_checked_before_the_time_that_reading_takes():
+    def read(source):
+        raise AssertionError("was read")
+
+    with pytest.raises(TypeError, match="'batch_size'. Did you mean `bs`"):
+        folder_block(get_items=read).dataloaders(".", batch_size=8)

@@ -218,3 +218,9 @@ def test_a_mapped_file_does_not_change_the_picture(tmp_path: Path) -> None:
     im = load_image(path)
     path.write_bytes(bytes(path.stat().st_size))
     assert np.array_equal(np.asarray(im), np.asarray(photo()))
+
+
+def test_a_broken_link_is_told_with_where_it_leads(tmp_path: Path) -> None:
+    (tmp_path / "cat.jpg").symlink_to("gone/cat.jpg")
+    with pytest.raises(ImageError, match="is a link to `gone/cat.jpg`, which does not exist"):
+        load_image(tmp_path / "cat.jpg")

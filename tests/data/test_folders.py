@@ -178,3 +178,20 @@ def test_the_real_digits_are_quick(mnist_path):
         if seen >= 1024:
             break
     assert time.perf_counter() - start < 5
+
+
+def test_arguments_that_were_mixed_up(named_pictures):
+    files, label = get_image_files(named_pictures), lambda name: name.split("_")[0]
+    with pytest.raises(TypeError, match=r"A list of files is expected.*get_image_files\(folder"):
+        ImageDataLoaders.from_name_func(named_pictures, named_pictures, label)
+    with pytest.raises(TypeError, match="comes first and the files second, but the first is a L"):
+        ImageDataLoaders.from_name_func(files, files, label)
+    with pytest.raises(TypeError, match="from_df takes a DataFrame, but got 'a.csv' .*from_csv"):
+        ImageDataLoaders.from_df("a.csv", named_pictures)
+
+
+@pytest.mark.parametrize("columns", [{"fn_col": "nam"}, {"label_col": "labl"}])
+def test_a_column_that_is_not_there_is_told_before_the_first_batch(named_pictures, columns):
+    frame = pd.DataFrame({"name": ["cat_0.png", "dog_1.png"] * 5, "label": ["cat", "dog"] * 5})
+    with pytest.raises(DataError, match="There is no column `.*Did you mean `.*The columns are"):
+        ImageDataLoaders.from_df(frame, named_pictures, **columns)

@@ -67,6 +67,9 @@ def test_explain_no_match_shows_two_names_and_the_pattern() -> None:
     assert "`(x)` matches none of the 3 names" in text and "`a/1.jpg` and `b/2.jpg`" in text
     text = explain_no_match("(x)", ["a", "b", "c"], total=10)
     assert "does not match 3 of the 10 names: `a` and `b`, ..." in text
+    # The advice to take the file name alone is for paths only.
+    assert "using_attr" in explain_no_match("(x)", ["a/1.jpg"])
+    assert "using_attr" not in explain_no_match("(x)", ["1.jpg", "2.jpg"])
 
 
 def test_parent_label() -> None:

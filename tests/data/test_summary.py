@@ -1,6 +1,7 @@
 import random
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -9,9 +10,9 @@ from presize.core.randomness import draws
 from presize.data.blocks import CategoryBlock, ImageBlock
 from presize.data.datablock import DataBlock
 from presize.data.items import get_image_files
-from presize.data.labels import RegexLabeller, parent_label, using_attr
+from presize.data.labels import ColReader, RegexLabeller, parent_label, using_attr
 from presize.data.resize import Resize
-from presize.data.splits import GrandparentSplitter, RandomSplitter
+from presize.data.splits import GrandparentSplitter, IndexSplitter, RandomSplitter
 
 
 def block(**changes):
@@ -145,3 +146,19 @@ def test_the_batch_can_be_drawn(picture_folder):
 
     block(item_tfms=Resize(32)).summary(picture_folder, show_batch=True)
     assert len([ax for ax in plt.gcf().axes if ax.images]) == 4
+
+
+def test_rows_of_a_table_take_one_line_each(picture_folder, capsys):
+    frame = pd.DataFrame({"name": [f"train/cat/{i}.jpg" for i in range(5)], "label": list("abaab")})
+    table = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_x=ColReader("name", pref=picture_folder),
+        get_y=ColReader("label"),
+        splitter=IndexSplitter([4]),
+        item_tfms=Resize(16),
+    )
+    table.summary(frame)
+    row = (
+        "    starting from\n      {'name': 'train/cat/0.jpg', 'label': 'a'}\n    applying ColReader"
+    )
+    assert capsys.readouterr().out.count(row) == 2

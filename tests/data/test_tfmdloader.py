@@ -216,3 +216,16 @@ def test_repeating_an_item_as_the_chapter_does(dls):
 def test_loaders_pickle(dls):
     copy = pickle.loads(pickle.dumps(dls.valid))
     assert torch.equal(copy.one_batch()[0], dls.valid.one_batch()[0])
+
+
+def test_item_transforms_may_be_limited_to_a_split():
+    class OnlyTraining(Transform):
+        split_idx = 0
+
+        def encodes(self, x: int):
+            return x + 100
+
+    dsets = Datasets(range(4), [None], splits=[[0, 1], [2, 3]])
+    for tfms in ([OnlyTraining], [Transform(lambda x: x + 100, split_idx=0)]):
+        dls = dsets.dataloaders(bs=2, shuffle=False, after_item=tfms, num_workers=0)
+        assert [dl.one_batch()[0].tolist() for dl in dls] == [[100, 101], [2, 3]]

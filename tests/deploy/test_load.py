@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from presize.augment.presets import Normalize, aug_transforms, imagenet_stats
-from presize.core.errors import ModelFileError
+from presize.core.errors import ModelFileError, TrainingError
 from presize.core.transform import Transform
 from presize.data.folders import ImageDataLoaders
 from presize.data.items import get_image_files
@@ -19,6 +19,7 @@ from presize.deploy.load import load_learner
 from presize.deploy.registry import build_transform, picture_kind
 from presize.learner import Learner
 from presize.models.zoo import resnet18
+from presize.train.losses import CrossEntropyLossFlat, LabelSmoothingCrossEntropy
 from presize.train.model_file import ModelFile
 from presize.train.state import load_state, save_state
 from presize.vision.learner import vision_learner
@@ -141,3 +142,36 @@ def test_reading_a_model_file_builds_nothing(learn):
     assert file.architecture["name"] == "resnet18"
     assert file.data["task"] == "classification"
     assert set(file.versions) == {"presize", "torch"}
+
+
+def test_the_options_of_the_loss_are_kept(learn):
+    learn.loss_func = LabelSmoothingCrossEntropy(0.3, weight=torch.tensor([1.0, 2.0]))
+    loss = load_learner(learn.export()).loss_func
+    assert (type(loss), loss.spec()) == (LabelSmoothingCrossEntropy, learn.loss_func.spec())
+
+
+def test_a_loss_of_ones_own_is_announced_as_lost(learn):
+    class Mine(nn.CrossEntropyLoss):
+        def activation(self, x):
+            return x.sigmoid()
+
+    learn.loss_func = Mine()
+    with pytest.warns(UserWarning, match=r"`Mine` is not one of presize's.*learn.loss_func ="):
+        path = learn.export()
+    assert type(load_learner(path).loss_func) is CrossEntropyLossFlat
+
+
+def test_a_name_for_a_pickle_gets_the_files_own_ending(learn):
+    assert learn.export("export.pkl").name == "export.safetensors"
+    assert learn.export("v1.2").name == "v1.2.safetensors"
+
+
+def test_a_loaded_learner_says_what_it_has_not(learn, picture_folder):
+    files = get_image_files(picture_folder / "valid")
+    again = load_learner(learn.export())
+    with pytest.raises(ModelFileError, match=r"does not hold how labels are found \(get_y"):
+        again.validate(dl=again.dls.test_dl(files, with_labels=True))
+    with pytest.raises(TrainingError, match="A learner that was loaded from a model file"):
+        again.fit(1)
+    assert list(again.validate(dl=learn.dls.valid)) == pytest.approx(list(learn.validate()))
+    assert load_learner(again.export("again")).predict(files[0])[0] == again.predict(files[0])[0]

@@ -12,6 +12,7 @@ from presize.train.losses import (
     BCEWithLogitsLossFlat,
     CrossEntropyLossFlat,
     MSELossFlat,
+    check_loss,
     check_targets,
     describe_pair,
 )
@@ -102,3 +103,17 @@ def test_description() -> None:
         "outputs [2, 3] float32, targets [2] uint8"
     )
     assert describe_pair(None, "cat") == "outputs NoneType, targets str"
+
+
+def test_a_class_in_the_place_of_a_loss() -> None:
+    with pytest.raises(TypeError, match=r"Pass an object of it: loss_func=CrossEntropyLoss\(\)"):
+        check_loss(nn.CrossEntropyLoss, None)
+    with pytest.raises(TypeError, match="is a function of outputs and targets, but got 'mse'"):
+        check_loss("mse", None)
+    check_loss(F.cross_entropy, "classification")
+
+
+@pytest.mark.parametrize("loss", [CrossEntropyLossFlat(), nn.CrossEntropyLoss(), F.cross_entropy])
+def test_one_class_per_item_where_there_are_several_labels(loss: object) -> None:
+    with pytest.warns(UserWarning, match="or use BCEWithLogitsLossFlat"):
+        check_loss(loss, "multilabel")

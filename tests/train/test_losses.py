@@ -1,5 +1,7 @@
 """Losses against torch's, over the shapes and dtypes that users have."""
 
+import json
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -186,3 +188,21 @@ def test_the_loss_of_a_task() -> None:
         loss_for_task(None)
     with pytest.raises(ValueError, match=r"'regresion'. Did you mean `regression`\?"):
         loss_for_task("regresion")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(kind() for kind in ALL),
+        CrossEntropyLossFlat(axis=1, weight=[1.0, 2.0], ignore_index=7, label_smoothing=0.2),
+        LabelSmoothingCrossEntropy(0.3, weight=[1.0, 2.0]),
+        FocalLoss(1.5, axis=1),
+        BCEWithLogitsLossFlat(thresh=0.9, weight=[1.0, 2.0], pos_weight=[3.0, 1.0]),
+        BCELossFlat(thresh=0.2),
+    ],
+    ids=repr,
+)
+def test_spec_is_json_and_makes_it_again(loss: BaseLoss) -> None:
+    again = type(loss)(**json.loads(json.dumps(loss.spec())))
+    assert repr(again) == repr(loss)
+    assert again.spec() == loss.spec()

@@ -92,3 +92,10 @@ def test_another_number_of_targets() -> None:
 def test_more_than_all_classes() -> None:
     with pytest.raises(ValueError, match=r"the 5 best classes, but the model has 3.*k=2\)"):
         top_k_accuracy(torch.randn(8, 3), torch.zeros(8).long())
+
+
+def test_accuracy_of_labels_and_masks_tells_the_way_out() -> None:
+    with pytest.raises(ValueError, match="For several labels per item use accuracy_multi"):
+        accuracy(torch.randn(8, 3), torch.zeros(8, 3))
+    with pytest.raises(ValueError, match=r"partial\(accuracy, axis=1\)"):
+        accuracy(torch.randn(2, 3, 8, 8), torch.zeros(2, 8, 8))

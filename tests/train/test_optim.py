@@ -174,3 +174,8 @@ def test_fused_on_cuda() -> None:
     weight = nn.Parameter(torch.ones(3, device="cuda"))
     for make in (SGD, Adam):
         assert make([weight]).param_groups[0]["fused"] is True
+
+
+def test_the_name_of_an_optimizer_is_none() -> None:
+    with pytest.raises(TypeError, match="such as Adam, SGD or a class of torch.optim, but got 'a'"):
+        make_optimizer("a", [nn.Parameter(torch.zeros(1))], lr=0.1)

@@ -179,8 +179,20 @@ class Callbacks(Callback):
         self.replace(callbacks)
 
     def replace(self, callbacks: Iterable[Callback]) -> None:
-        """Hold these callbacks instead; the order of equals is kept."""
-        self._all = sorted(callbacks, key=lambda cb: cb.order)
+        """Hold these callbacks instead; the order of equals is kept.
+
+        Raises:
+            TypeError: something else is among them.
+        """
+        given: list[Any] = list(callbacks)
+        for cb in given:
+            if not isinstance(cb, Callback):
+                raise TypeError(
+                    f"cbs= takes callbacks, objects or classes, but got {cb!r}. A function that "
+                    "measures goes to metrics=; one that is to run in training goes into a class, "
+                    "`class Mine(Callback):` with a method such as `def after_batch(self, learn):`."
+                )
+        self._all = sorted(given, key=lambda cb: cb.order)
         self._by_event = {
             event: [cb for cb in self._all if getattr(type(cb), event) is not vars(Callback)[event]]
             for event in EVENTS

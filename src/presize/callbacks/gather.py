@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from presize.callbacks.base import Callback
-from presize.core.device import map_tensors, to_detach
+from presize.core.device import map_tensors, to_detach, to_float
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -49,11 +49,12 @@ class GatherPredsCallback(Callback):
         if self.with_input:
             self.inputs.append(to_detach(learn.typed_batch[: len(learn.xb)]))
         if self.with_preds:
-            self.preds.append(to_detach(learn.pred))
+            # Probabilities of 16 bits would not add up to 1, and NumPy does not know bfloat16.
+            self.preds.append(to_float(to_detach(learn.pred)))
         if self.with_targs and learn.yb:
             self.targets.append(to_detach(learn.typed_batch[len(learn.xb) :]))
         if self.with_loss and learn.yb:
-            each = learn.loss.detach()
+            each = learn.loss.detach().float()
             self.losses.append(each.reshape(len(each), -1).mean(1).cpu())
 
     def all_inputs(self) -> Any:

@@ -56,6 +56,19 @@ def valley(lrs: np.ndarray, losses: np.ndarray, num_it: int) -> tuple[float, flo
     return float(lrs[index]), float(losses[index])
 
 
+def slide(lrs: np.ndarray, losses: np.ndarray, num_it: int) -> tuple[float, float]:
+    """Suggest where the slope of the loss begins to change for good; returns (rate, loss there).
+
+    A window is moved down from the highest rate as long as the slopes at its ends differ.
+    """
+    slopes = np.gradient(losses)
+    width = min(15, len(losses) - 1)
+    left = len(losses) - 1 - width
+    while left > 0 and abs(slopes[left - 1 + width] - slopes[left - 1]) > 0.005:
+        left -= 1
+    return float(lrs[left]), float(losses[left])
+
+
 class LRFinder(ParamScheduler):
     """Multiplies the rate at every step and stops when the loss diverges.
 
@@ -75,6 +88,9 @@ class LRFinder(ParamScheduler):
         many = len(curves) > 1
         super().__init__({"lr": lambda p: [c(p) for c in curves] if many else curves[0](p)})
         self.num_it, self.stop_div = num_it, stop_div
+        # At first the rate is too low to matter and the loss only jumps from batch to batch; the
+        # suggestions leave this part out as well.
+        self.quiet = num_it // 10
         self.best = float("inf")
 
     def before_batch(self, learn: "Learner") -> None:
@@ -87,7 +103,8 @@ class LRFinder(ParamScheduler):
         """Stop on divergence or at the last step. The loss is read: this is no real training."""
         super().after_batch(learn)
         loss = float(learn.recorder.smooth_loss.value or 0.0)
-        self.best = min(self.best, loss)
+        if learn.train_iter >= self.quiet:
+            self.best = min(self.best, loss)
         if self.stop_div and (loss > 4 * self.best or not np.isfinite(loss)):
             raise CancelFit
         if learn.train_iter >= self.num_it:
@@ -114,8 +131,13 @@ def suggested(
     xs, ys = (xs[:stop], ys[:stop]) if stop >= 4 else (xs, ys)
     if len(ys) < 4:
         raise TrainingError(
-            f"lr_find saw only {int(finite.sum())} finite losses, too few to suggest a rate. "
-            "Check the loss function and the data, or begin lower: lr_find(start_lr=1e-9)."
+            f"lr_find saw only {int(finite.sum())} finite losses in {len(finite)} of {num_it} "
+            "steps, too few to suggest a rate. "
+            + (
+                "Take more steps, lr_find(num_it=100)."
+                if finite.all() and len(finite) >= num_it
+                else "Check the loss function and the data, or begin lower, lr_find(start_lr=1e-9)."
+            )
         )
     points = [function(xs, ys, num_it) for function in functions]
     names = [

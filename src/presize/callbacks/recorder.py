@@ -125,7 +125,13 @@ class Recorder(Callback):
         learn.logger(cells)
 
     def final_record(self) -> L[Any]:
-        """Return the last epoch's losses and metrics."""
+        """Return the last epoch's losses and metrics.
+
+        Raises:
+            TrainingError: nothing was trained yet.
+        """
+        if not self.values:
+            raise TrainingError("There is no record yet: this learner has not trained. Call fit.")
         return self.values[-1]
 
     def plot_loss(

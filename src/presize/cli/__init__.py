@@ -1,6 +1,7 @@
 """The command `presize`: train on a folder of pictures, predict, tell about the installation."""
 
 import os
+import warnings
 
 import typer
 
@@ -29,6 +30,7 @@ def main() -> None:
     Exits with 0; with 1 after an error in the data, the files or the settings; with 2 after a
     command line that cannot be understood.
     """
+    warnings.formatwarning = _one_line  # the hook that Python has for this
     try:
         app()
     except (PresizeError, ValueError, OSError) as error:
@@ -37,3 +39,10 @@ def main() -> None:
         # The library's errors are written for its users; a call stack would only hide them.
         typer.secho(f"presize: {error}", fg="red", err=True)
         raise SystemExit(1) from None
+
+
+def _one_line(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: object = None
+) -> str:
+    """Write a warning without the place in the library's code, which helps no user."""
+    return f"presize: {message}\n"

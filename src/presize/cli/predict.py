@@ -116,12 +116,15 @@ def _print_table(answers: list[Answer]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("picture", "label", "probability", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    table = Table("label", "probability", "picture", box=None, pad_edge=False, padding=(0, 3, 0, 0))
+    for answer in answers:
+        if answer.error is None:
+            share = [f"{answer.probabilities[name]:.1%}" for name in answer.labels]
+            labels = ", ".join(answer.labels) or "none"
+            # A path is never cut: the next command may need it.
+            table.add_row(Text(labels), ", ".join(share), Text(answer.file, overflow="fold"))
+    if table.rows:
+        Console().print(table)
     for answer in answers:
         if answer.error is not None:
-            table.add_row(Text(answer.file, style="red"), Text(answer.error, style="red"), "")
-            continue
-        share = [f"{answer.probabilities[name]:.1%}" for name in answer.labels]
-        labels = ", ".join(answer.labels) or "none"
-        table.add_row(Text(answer.file), Text(labels), ", ".join(share))
-    Console().print(table)
+            typer.secho(answer.error, fg="red", err=True)

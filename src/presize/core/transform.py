@@ -14,6 +14,7 @@ import functools
 import inspect
 import types
 import typing
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, ClassVar, TypeVar, overload
 
@@ -22,6 +23,7 @@ from torch import Tensor
 from presize.core.device import keep_type
 from presize.core.errors import did_you_mean
 from presize.core.randomness import loose_context
+from presize.core.redefined import defined_twice
 
 T = TypeVar("T")
 Function = Callable[..., Any]
@@ -32,6 +34,8 @@ def kinds_of(annotation: Any) -> Kinds:
     """Return the classes that an annotation stands for; None if it takes everything."""
     if annotation in (inspect.Parameter.empty, Any, object) or isinstance(annotation, TypeVar):
         return None
+    if isinstance(annotation, tuple):
+        annotation = typing.Union[annotation]  # noqa: UP007 - as isinstance takes several classes
     if typing.get_origin(annotation) in (typing.Union, types.UnionType):
         parts = [kinds_of(part) for part in typing.get_args(annotation)]
         return None if None in parts else tuple(k for part in parts for k in part or ())
@@ -90,6 +94,14 @@ class Transform:
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        for name in ("encodes", "decodes", "setups"):
+            if defined_twice(cls, name):
+                warnings.warn(
+                    f"{cls.__name__} defines `{name}` more than once, and Python keeps the last "
+                    f"one only. Write one `{name}` for all types, `x: TensorImage | TensorMask`, "
+                    "and tell them apart by isinstance; or one transform for each type.",
+                    stacklevel=2,
+                )
         cls._taken, cls._returned = _signature_kinds(cls.encodes)
         cls._undone, _ = _signature_kinds(cls.decodes)
 

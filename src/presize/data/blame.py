@@ -1,12 +1,13 @@
 """Says which item, which transform and which shapes an error in a loader came from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor
 
 from presize.core.errors import DataError, PresizeError
 from presize.core.transform import Transform
+from presize.data.rows import row
 
 _LONGEST = 200
 _SHOWN = 4
@@ -32,6 +33,22 @@ def item_failed(error: Exception, index: int, item: Any, sample: Any = None) -> 
         f"{where[0].upper()}{where[1:]} could not be made into a sample{_in_transform(error)}: "
         f"{type(error).__name__}: {error}{came_in}"
     )
+
+
+def named_errors(items: Iterable[Any]) -> Iterator[Any]:
+    """Walk through `items`; an error on the way, as in a user's `get_y`, names the item."""
+    i = 0
+    try:
+        for item in items:
+            yield item
+            i += 1
+    except Exception as error:
+        source = getattr(items, "items", None)  # what it is made from
+        known = row(source, i) if hasattr(source, "__getitem__") else None
+        explained = item_failed(error, i, known)
+        if explained is error:
+            raise
+        raise explained from error
 
 
 def batch_failed(error: Exception, indices: Sequence[int], batch: Any) -> Exception:
@@ -62,6 +79,8 @@ def brief(value: Any) -> str:
     """Return a short text of a value, one line."""
     if isinstance(value, Tensor):
         return f"{type(value).__name__} {list(value.shape)}"
+    if hasattr(value, "iloc") and hasattr(value, "to_dict") and getattr(value, "ndim", 0) == 1:
+        value = value.to_dict()  # a row of a table, which prints on many lines
     text = f"`{value}`" if hasattr(value, "__fspath__") else repr(value)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST else text[: _LONGEST - 3] + "..."

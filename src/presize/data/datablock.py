@@ -23,7 +23,7 @@ from presize.core.sequences import same
 from presize.core.transform import Pipeline
 from presize.core.types import Task
 from presize.data.assemble import with_to_tensor
-from presize.data.blame import brief
+from presize.data.blame import brief, named_errors
 from presize.data.blockparts import (
     Block,
     Getter,
@@ -37,7 +37,7 @@ from presize.data.datasets import Datasets
 from presize.data.labelcheck import check_vocab
 from presize.data.loaders import DataLoaders
 from presize.data.merging import copied, listed, merged
-from presize.data.options import BlockOptions, Tfms
+from presize.data.options import BlockOptions, Tfms, refuse_unknown
 from presize.data.positions import check_splits
 from presize.data.rows import as_items
 from presize.data.splits import RandomSplitter
@@ -171,6 +171,7 @@ class DataBlock:
         **options: Unpack[BlockOptions],
     ) -> Loaders:
         """Do what `dataloaders` does, with the loaders held by an object of class `kind`."""
+        refuse_unknown(options, "dataloaders()")  # before the time that reading takes
         return self.loaders_from(self.datasets(source, verbose), kind, path, verbose, **options)
 
     def loaders_from(
@@ -247,7 +248,7 @@ def _check_labels(dsets: Datasets) -> None:
             continue
         if len(tl.vocab) < 2 and not _all_the_same(tl.items):
             check_vocab(tl.vocab)
-        for _ in tl.valid:
+        for _ in named_errors(tl.valid):
             pass
 
 

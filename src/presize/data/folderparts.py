@@ -6,10 +6,12 @@ from typing import Any
 
 from presize.core.errors import DataError, did_you_mean
 from presize.core.paths import Path
+from presize.data.blame import brief
 from presize.data.blockparts import Block
 from presize.data.blocks import CategoryBlock, ImageBlock, MultiCategoryBlock, RegressionBlock
 from presize.data.datablock import DataBlock
 from presize.data.images import PILBase, PILImage
+from presize.data.labels import ColReader
 from presize.data.options import CommonOptions, Tfms
 
 AnyPath = str | os.PathLike[str]
@@ -65,10 +67,31 @@ def block_for(labels: Sequence[Any]) -> Block:
 
 def existing_paths(path: AnyPath, fnames: Sequence[AnyPath]) -> list[Path]:
     """Return the files as paths; names that are only found in `path` are taken from there."""
+    if isinstance(fnames, str | os.PathLike):
+        raise TypeError(
+            f"A list of files is expected, but got one path, `{fnames}`. For the pictures in a "
+            "folder: get_image_files(folder)."
+        )
+    if not isinstance(path, str | os.PathLike):
+        raise TypeError(
+            f"`path`, the folder of the data, comes first and the files second, but the first is "
+            f"a {type(path).__name__}."
+        )
     names = [Path(name) for name in fnames]
     if names and not names[0].exists() and (Path(path) / names[0]).exists():
         return [Path(path) / name for name in names]
     return names
+
+
+def check_columns(df: Any, *readers: ColReader) -> None:
+    """Read the first row, so that a column that is not there is told at once."""
+    if not hasattr(df, "iloc"):
+        raise TypeError(
+            f"from_df takes a DataFrame, but got {brief(df)} ({type(df).__name__}). A CSV file is "
+            "read by from_csv(path, csv_fname)."
+        )
+    for reader in readers if len(df) else ():
+        reader(df.iloc[0])
 
 
 def check_folders(path: Path, *names: str) -> None:

@@ -16,6 +16,7 @@ from presize.data.folderparts import (
     ImageOptions,
     Labeller,
     block_for,
+    check_columns,
     check_folders,
     common_options,
     existing_paths,
@@ -173,15 +174,11 @@ class ImageDataLoaders(DataLoaders):
         if y_block is None:
             several = label_delim is not None or (is_listy(label_col) and len(label_col) > 1)  # type: ignore[arg-type]
             y_block = MultiCategoryBlock if several else CategoryBlock
-        block = image_block(
-            y_block,
-            options,
-            splitter=RandomSplitter(valid_pct, seed)
-            if valid_col is None
-            else ColSplitter(valid_col),
-            get_x=ColReader(fn_col, pref=Path(path) / (folder or ""), suff=suff),
-            get_y=ColReader(label_col, label_delim=label_delim),
-        )
+        get_x = ColReader(fn_col, pref=Path(path) / (folder or ""), suff=suff)
+        get_y = ColReader(label_col, label_delim=label_delim)
+        check_columns(df, get_x, get_y)
+        splitter = RandomSplitter(valid_pct, seed) if valid_col is None else ColSplitter(valid_col)
+        block = image_block(y_block, options, splitter=splitter, get_x=get_x, get_y=get_y)
         return cls.from_dblock(block, df, path, **common_options(options))
 
     @classmethod
@@ -221,20 +218,8 @@ class ImageDataLoaders(DataLoaders):
                 f"`{path}` are: {', '.join(there) or 'none'}. Name it with csv_fname=."
             )
         df = pd.read_csv(file, header=header, delimiter=delimiter, quoting=quoting)  # type: ignore[call-overload]
-        return cls.from_df(
-            df,
-            path,
-            valid_pct,
-            seed,
-            fn_col,
-            folder,
-            suff,
-            label_col,
-            label_delim,
-            y_block,
-            valid_col,
-            **options,
-        )
+        columns = (fn_col, folder, suff, label_col, label_delim, y_block, valid_col)
+        return cls.from_df(df, path, valid_pct, seed, *columns, **options)
 
     @classmethod
     def from_lists(

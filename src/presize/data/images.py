@@ -19,6 +19,7 @@ from torch import Tensor
 
 from presize.core.errors import DataError
 from presize.core.types import Size, hw
+from presize.data.blame import brief
 from presize.data.decode import read_picture, source_of, upright
 from presize.data.modes import (
     WHITE,
@@ -76,7 +77,7 @@ class PILBase(Image.Image):
         if not isinstance(x, str | PathLike | bytes | bytearray | memoryview | Readable):
             raise TypeError(
                 f"{cls.__name__}.create makes a picture of a path, bytes, a file, an array, a "
-                f"tensor or a PIL image, but got {repr(x)[:80]} ({type(x).__name__}). If this is "
+                f"tensor or a PIL image, but got {brief(x)} ({type(x).__name__}). If this is "
                 f"a row of a table or a tuple, let get_x pick the file's path from it."
             )
         source = source_of(x)

@@ -11,7 +11,7 @@ from torch import Tensor
 from presize.core.errors import DataError, did_you_mean
 from presize.core.sequences import is_array
 from presize.core.transform import Through
-from presize.data.blame import brief
+from presize.data.blame import brief, named_errors
 from presize.data.labels import NoMatchError, explain_no_match
 
 Label: TypeAlias = str | int | float
@@ -83,7 +83,7 @@ def label_list(value: Any) -> list[Any]:
 def _read(items: Sequence[Any]) -> list[Any]:
     """Return the values of all items; if a pattern does not match some, say how many."""
     try:
-        return list(items)
+        return list(named_errors(items))
     except NoMatchError as error:
         first = error
     failed: list[str] = []
@@ -123,7 +123,12 @@ def learn_labels(items: Sequence[Any], *, several: bool, add_na: bool) -> list[L
 
 
 def unknown_label(
-    label: Any, vocab: Sequence[Any], *, learned: bool = True, all_differ: bool = False
+    label: Any,
+    vocab: Sequence[Any],
+    *,
+    learned: bool = True,
+    all_differ: bool = False,
+    block: str = "CategoryBlock",
 ) -> DataError:
     """Return the error for a label that is not in the vocabulary.
 
@@ -132,6 +137,7 @@ def unknown_label(
         vocab: the classes.
         learned: the classes are those of the training set, not given by the user.
         all_differ: no two training items had the same label, so they may be no labels at all.
+        block: the block that takes `vocab=` and `add_na=`.
     """
     shown = ", ".join(f"`{o}`" for o in vocab[:5]) + (", ..." if len(vocab) > 5 else "")
     if not learned:
@@ -152,8 +158,7 @@ def unknown_label(
     return DataError(
         f"{text} Ways out: a split that keeps the mix of labels, "
         "`splitter=TrainTestSplitter(stratify=...)`; the classes given by hand, "
-        f"`CategoryBlock(vocab=[...])`; or a class `{NA}` for all unknown ones, "
-        "`CategoryBlock(add_na=True)`."
+        f"`{block}(vocab=[...])`; or a class `{NA}` for all unknown ones, `{block}(add_na=True)`."
     )
 
 

@@ -3,20 +3,26 @@
 import copy
 import itertools
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Self, Unpack
 
 import torch
-from torch.utils.data import IterableDataset
 
 from presize.core.errors import DataError
 from presize.core.randomness import default_seed, shuffled
 from presize.core.transform import Pipeline, Transform
 from presize.data.onepass import Entry, Pass
 from presize.data.options import Device, LoaderOptions, Tfms
+from presize.data.rows import can_be_indexed, count, row, walk
 
 # The k-th time that an item comes up in an epoch, its draws are keyed by index + k * this.
 _REPEAT = 1 << 40
+# What loaders elsewhere let a subclass replace, and what to replace here.
+_NEVER_CALLED = {
+    "create_batch": "collate(self, samples)",
+    "shuffle_fn": "get_idxs(self)",
+    "collate_fn": "collate(self, samples)",
+}
 
 
 class DataLoader:
@@ -24,7 +30,8 @@ class DataLoader:
 
     The batches are the same for any number of workers, which are threads: what they do in Python
     takes turns, while decoding, resizing and tensor operations run side by side. Draws depend on
-    the seed, the epoch and the item alone.
+    the seed, the epoch and the item alone. A subclass may define `create_item`, `get_idxs`, and,
+    as methods, the functions from `before_iter` to `collate`.
 
     Args:
         dataset: anything that can be indexed or walked through, also without end (with `n`). What
@@ -55,6 +62,14 @@ class DataLoader:
         DataError: (on iterating) an item or a batch cannot be made; says which and where.
     """
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        for name, ours in _NEVER_CALLED.items():
+            if name in vars(cls):
+                raise TypeError(
+                    f"{cls.__name__}.{name} would never be called: what it is for is `{ours}` here."
+                )
+
     def __init__(
         self,
         dataset: Any,
@@ -80,18 +95,19 @@ class DataLoader:
         get_idxs: Callable[[], Iterable[int]] | None = None,
     ) -> None:
         self.dataset, self.split_idx = dataset, split_idx
-        self.indexed = _can_be_indexed(dataset, n) if indexed is None else indexed
+        self.indexed = can_be_indexed(dataset, n) if indexed is None else indexed
         self._asked_n, self._asked_bs = n, _one_size(batch_size, bs)
-        self.n = _count(dataset, n, indexed=self.indexed)
+        self.n = count(dataset, n, indexed=self.indexed)
         self.shuffle, self.drop_last = shuffle, drop_last
         self.num_workers, self.prefetch, self.timeout = num_workers, prefetch, timeout
         self.device = None if device is None else torch.device(device)
         self.seed = seed
-        self.before_iter, self.after_iter = before_iter, after_iter
-        self.after_item: Any = self._as_stage(after_item)
-        self.before_batch: Any = self._as_stage(before_batch)
-        self.after_batch: Any = self._as_stage(after_batch)
-        self.collate = collate
+        self.before_iter: Any = self._own("before_iter", before_iter)
+        self.after_iter: Any = self._own("after_iter", after_iter)
+        self.after_item: Any = self._as_stage(self._own("after_item", after_item))
+        self.before_batch: Any = self._as_stage(self._own("before_batch", before_batch))
+        self.after_batch: Any = self._as_stage(self._own("after_batch", after_batch))
+        self.collate: Any = self._own("collate", collate)
         self.epoch, self._peeks = 0, 0
         if get_idxs is not None:
             self.get_idxs = get_idxs  # type: ignore[method-assign]  # as users do it
@@ -110,7 +126,7 @@ class DataLoader:
 
     def create_item(self, ref: Any) -> Any:
         """Return a sample: of its index, or, where the data is not indexed, of the item itself."""
-        return self.dataset[ref] if self.indexed else ref
+        return row(self.dataset, ref) if self.indexed else ref
 
     # ---- batches ---------------------------------------------------------------------------
 
@@ -171,7 +187,7 @@ class DataLoader:
 
     def _entries(self) -> Iterator[Entry]:
         if not self.indexed:
-            return enumerate(itertools.islice(iter(self.dataset), self.n))
+            return enumerate(itertools.islice(walk(self.dataset), self.n))
         return _keyed(itertools.islice(iter(self.get_idxs()), self.n))
 
     # ---- epochs and seeds ------------------------------------------------------------------
@@ -230,9 +246,16 @@ class DataLoader:
             return Pipeline(tfms, split_idx=self.split_idx)
         return tfms
 
+    def _own(self, name: str, given: Any) -> Any:
+        """Return an option, or, where it is not given, the method that a subclass has for it."""
+        method = getattr(type(self), name, None) if given is None else None
+        return given if method is None else method.__get__(self)
+
     def _checked_bs(self) -> int | None:
         """Check the options against each other; return the size of a batch."""
         bs = self._asked_bs
+        if bs is not None and not hasattr(bs, "__index__"):
+            raise TypeError(f"batch_size is a whole number, but got {bs!r} ({type(bs).__name__}).")
         if bs is not None and bs < 1:
             raise ValueError(f"A batch has at least one sample, but got batch_size={bs}.")
         if self.num_workers < 0 or self.prefetch < 0:
@@ -265,21 +288,6 @@ def _keyed(indices: Iterable[int]) -> Iterator[Entry]:
         times = seen.get(index, 0)
         seen[index] = times + 1
         yield index + times * _REPEAT, index
-
-
-def _can_be_indexed(dataset: Any, n: int | None) -> bool:
-    if isinstance(dataset, Mapping | IterableDataset) or not hasattr(dataset, "__getitem__"):
-        return False
-    return hasattr(dataset, "__len__") or n is not None
-
-
-def _count(dataset: Any, n: int | None, *, indexed: bool) -> int | None:
-    """Return how many items a pass takes; None if that is not known."""
-    try:
-        length = len(dataset)
-    except TypeError:
-        return n
-    return length if n is None else n if not indexed else min(n, length)
 
 
 def _one_size(batch_size: int | None, bs: int | None) -> int | None:

@@ -1,5 +1,6 @@
 """Points in pictures: read as pixels, kept in -1..1, so that they move with every resize."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -36,14 +37,22 @@ class PointScaler(ItemTransform):
     Args:
         do_scale: False if the points are in -1..1 already.
         y_first: True if the points come as (y, x).
+        c: how many numbers there are per item, 2 for each point; by default as many as the first
+            item has. A model for the points needs so many outputs.
     """
 
     order = 0
     shown_attributes = ("do_scale", "y_first")
 
-    def __init__(self, do_scale: bool = True, y_first: bool = False) -> None:
+    def __init__(self, do_scale: bool = True, y_first: bool = False, c: int | None = None) -> None:
         super().__init__()
-        self.do_scale, self.y_first = do_scale, y_first
+        self.do_scale, self.y_first, self.c = do_scale, y_first, c
+
+    def setups(self, items: Sequence[Any]) -> None:
+        """Count the numbers of the first item."""
+        if self.c is None and len(items):
+            counts = [e.numel() for e in _elements(items[0]) if isinstance(e, TensorPoint)]
+            self.c = counts[-1] if counts else None
 
     def encodes(self, x: tuple[Any, ...]) -> tuple[Any, ...]:
         """Return the sample with its points in -1..1."""
@@ -54,11 +63,13 @@ class PointScaler(ItemTransform):
         """Return the sample with its points in pixels (x, y)."""
         sizes = _sizes(x)
         return tuple(
-            TensorPoint((_pairs(e) + 1) / 2 * sizes.to(e.device)).reshape(e.shape)
-            if isinstance(e, TensorPoint)
-            else e
-            for e in x
+            self._unscaled(e, sizes.to(e.device)) if isinstance(e, TensorPoint) else e for e in x
         )
+
+    def _unscaled(self, points: TensorPoint, sizes: Tensor) -> TensorPoint:
+        # Predictions come as one flat row of numbers.
+        shape = points.shape if points.ndim > 1 else (-1, 2)
+        return type(points)(((_pairs(points) + 1) / 2 * sizes).reshape(shape))
 
     def _scaled(self, points: TensorPoint, sizes: Tensor) -> TensorPoint:
         pairs = _pairs(points)
@@ -68,16 +79,20 @@ class PointScaler(ItemTransform):
 
     def spec(self) -> dict[str, JSON]:
         """Return the arguments that make it again."""
-        return {"do_scale": self.do_scale, "y_first": self.y_first}
+        return {"do_scale": self.do_scale, "y_first": self.y_first, "c": self.c}
 
 
 def _pairs(points: TensorPoint) -> Tensor:
     return points.as_subclass(Tensor).reshape(-1, 2)
 
 
+def _elements(sample: Any) -> tuple[Any, ...]:
+    return sample if isinstance(sample, tuple) else (sample,)
+
+
 def _sizes(x: Any) -> Tensor:
     """Return (width, height) of the first picture of a sample."""
-    for element in x if isinstance(x, tuple) else ():
+    for element in _elements(x):
         if isinstance(element, Image.Image):
             return torch.tensor([element.width, element.height])
         if isinstance(element, TensorImageBase):

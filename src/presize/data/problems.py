@@ -38,6 +38,8 @@ def unreadable(source: Source, error: Exception) -> ImageError:
     path, name = _named(source)
     if isinstance(error, Image.DecompressionBombError):
         return ImageError(f"{name} {_bomb(error)}", path)
+    if path is not None and path.is_symlink() and not path.exists():
+        return ImageError(f"{name} is a link to `{path.readlink()}`, which does not exist.", path)
     if path is not None and not path.exists():
         return ImageError(f"There is no picture at {name}.{_nearest(path)}", path)
     if path is not None and path.is_dir():

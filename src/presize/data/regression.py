@@ -10,7 +10,7 @@ from presize.core.errors import DataError
 from presize.core.foundation import tensor
 from presize.core.transform import ItemTransform
 from presize.core.types import JSON
-from presize.data.blame import brief
+from presize.data.blame import brief, named_errors
 from presize.tensors import TitledFloat, TitledTuple
 
 
@@ -33,7 +33,7 @@ class RegressionSetup(ItemTransform):
     def setups(self, items: Sequence[Any]) -> None:
         """Take the count from the first training item."""
         if self.c is None and len(items):
-            self.c = to_floats(items[0]).numel()
+            self.c = to_floats(next(named_errors(items))).numel()
 
     def encodes(self, x: Any) -> Tensor:
         """Return the target as float32, without dimensions for a single number."""

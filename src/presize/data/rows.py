@@ -1,12 +1,14 @@
 """Items of a collection by position, whatever the collection: a list, an array or a DataFrame."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, overload
 
 import numpy as np
 from torch import Tensor
+from torch.utils.data import IterableDataset
 
 from presize.core.collections import L
+from presize.core.errors import DataError
 
 
 def as_items(items: Any) -> Any:
@@ -28,6 +30,42 @@ def rows(items: Any, indices: Sequence[int]) -> Any:
     if isinstance(items, Tensor | np.ndarray):
         return items[list(indices)]
     return L([items[i] for i in indices])
+
+
+def walk(items: Iterable[Any]) -> Iterator[Any]:
+    """Walk through items that have no positions.
+
+    Raises:
+        DataError: a generator that has been used up, and would be an epoch without data.
+    """
+    rest = iter(items)
+    for item in rest:
+        yield item
+        break
+    else:
+        if rest is items:
+            raise DataError(
+                f"The {type(items).__name__} has no items left: it can be walked through only "
+                "once. Make a list of it, `DataLoader(list(items))`, or give an object whose "
+                "`__iter__` starts anew."
+            )
+    yield from rest
+
+
+def can_be_indexed(dataset: Any, n: int | None) -> bool:
+    """Return whether items can be asked for by position, of `n` where there is no length."""
+    if isinstance(dataset, Mapping | IterableDataset) or not hasattr(dataset, "__getitem__"):
+        return False
+    return hasattr(dataset, "__len__") or n is not None
+
+
+def count(dataset: Any, n: int | None, *, indexed: bool) -> int | None:
+    """Return how many items a pass takes; None if that is not known."""
+    try:
+        length = len(dataset)
+    except TypeError:
+        return n
+    return length if n is None else n if not indexed else min(n, length)
 
 
 class Rows(Sequence[Any]):

@@ -13,6 +13,7 @@ from presize.core.device import to_device
 from presize.core.errors import DataError, PresizeError
 from presize.core.randomness import sample_context
 from presize.core.transform import Pipeline
+from presize.data.blame import brief
 from presize.data.collate import CollateError, collate
 from presize.data.datasets import Datasets
 from presize.data.loaders import DataLoaders
@@ -74,7 +75,7 @@ def _collated(samples: list[Any]) -> Any:
         return collate(samples)
     except CollateError as error:
         print("Error! It's not possible to collate your items in a batch")
-        print(error.what)
+        print(f"{error.what}\n{error.cure}")
         raise DataError(f"The items cannot be collated into a batch. {error.cure}") from None
 
 
@@ -106,6 +107,8 @@ def _text(value: Any) -> str:
             return f"{type(value).__name__} of {len(value)}, first {_text(value[0])}"
         inside = ", ".join(map(_text, value))
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+    if hasattr(value, "iloc"):
+        return brief(value)  # a row of a table, which prints on many lines
     if type(value) is Tensor and value.ndim > 1:
         return f"Tensor of size {'x'.join(map(str, value.shape))}"
     return str(value)

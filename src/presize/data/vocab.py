@@ -35,6 +35,7 @@ class _Vocabulary(Transform):
 
     order = 1
     shown_attributes: ClassVar[tuple[str, ...]] = ("vocab", "add_na")
+    block = "CategoryBlock"
 
     def __init__(self, vocab: Iterable[Any] | None, sort: bool, add_na: bool) -> None:
         super().__init__()
@@ -71,7 +72,11 @@ class _Vocabulary(Transform):
         if self.add_na:
             return 0
         raise unknown_label(
-            label, vocab.items, learned=self._learned, all_differ=self._all_differ
+            label,
+            vocab.items,
+            learned=self._learned,
+            all_differ=self._all_differ,
+            block=self.block,
         ) from None
 
     def _label(self, number: Any) -> Any:
@@ -139,6 +144,8 @@ class MultiCategorize(ItemTransform, _Vocabulary):
     Raises:
         DataError: (when called) a label that is not in the vocabulary, or no list of labels.
     """
+
+    block = "MultiCategoryBlock"
 
     def __init__(self, vocab: Iterable[Any] | None = None, add_na: bool = False) -> None:
         _Vocabulary.__init__(self, vocab, sort=vocab is None, add_na=add_na)

@@ -7,6 +7,7 @@ from torch import nn
 
 from presize.core.errors import ModelFileError
 from presize.core.paths import Path
+from presize.core.transform import Transform
 from presize.data.datasets import Datasets
 from presize.data.loaders import DataLoaders
 from presize.deploy.registry import build_transform, picture_kind
@@ -64,17 +65,50 @@ def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Lear
         )
     net = build_from_spec(file.architecture) if model is None else model
     load_weights(net, file.weights)
-    known = LOSSES.get(file.loss or "")
-    loss = loss_for_task(file.data["task"]) if known is None else known()
+    loss = _loss(file)
     learn = Learner(_data(file.data), net, loss, path=AnyPath(path).parent, splitter=default_split)
     learn.model.eval()
     return learn
 
 
+class NoLabels(Transform):
+    """Stands where `get_y` was: a model file does not say how the labels of items are found."""
+
+    def encodes(self, x: Any) -> Any:
+        """Refuse.
+
+        Raises:
+            ModelFileError: always.
+        """
+        raise ModelFileError(
+            "A model file does not hold how labels are found (get_y, a function), so a loaded "
+            "learner cannot label items itself. Predict without with_labels=True; or measure on "
+            "loaders of your own DataBlock: learn.validate(dl=dls.valid)."
+        )
+
+    def decodes(self, x: Any) -> Any:
+        """Pass what is shown."""
+        return x
+
+
+def _loss(file: ModelFile) -> BaseLoss:
+    kind = LOSSES.get(file.loss or "")
+    if kind is None:
+        return loss_for_task(file.data["task"])
+    try:
+        return kind(**file.loss_options)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"The model file's `{file.loss}({file.loss_options})` is not valid: {error}"
+        ) from error
+
+
 def _data(spec: dict[str, Any]) -> DataLoaders:
     """Return loaders without items, whose `test_dl` treats pictures as in training."""
     inputs = [[picture_kind(name).create] for name in spec["inputs"]]
-    targets = [[build_transform(**t) for t in pipeline] for pipeline in spec["targets"]]
+    targets = [
+        [NoLabels(), *(build_transform(**t) for t in pipeline)] for pipeline in spec["targets"]
+    ]
     empty = Datasets(
         [],
         [*inputs, *targets],

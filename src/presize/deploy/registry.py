@@ -9,8 +9,10 @@ from presize.augment.geometry import Dihedral, Flip, RandomResizedCropGPU, Rotat
 from presize.augment.presets import Normalize
 from presize.core.errors import ModelFileError, did_you_mean
 from presize.core.transform import Transform
+from presize.data.blocks import AddMaskCodes
 from presize.data.crops import CropPad, RandomCrop
 from presize.data.images import PILBase, PILImage, PILImageBW, PILMask
+from presize.data.points import PointScaler
 from presize.data.resize import RandomResizedCrop, RatioResize, Resize
 from presize.data.tensorise import IntToFloatTensor, ToTensor
 from presize.data.vocab import (
@@ -24,6 +26,7 @@ from presize.data.vocab import (
 TRANSFORMS: dict[str, type[Transform]] = {
     kind.__name__: kind
     for kind in (
+        AddMaskCodes,
         AffineCoordTfm,
         Brightness,
         Categorize,
@@ -37,6 +40,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
         MultiCategorize,
         Normalize,
         OneHotEncode,
+        PointScaler,
         RandomCrop,
         RandomErasing,
         RandomResizedCrop,

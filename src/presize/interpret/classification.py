@@ -54,12 +54,12 @@ class ClassificationInterpretation(Interpretation):
         """Print precision, recall, F1 and count of each class."""
         print(self.classification_report())
 
+    @property
+    def heading(self) -> str:
+        """What stands above the pictures of `plot_top_losses`."""
+        return f"{super().heading} / Probability"
+
     def _caption(self, i: int, loss: float) -> str:
         probability = float(self.preds[i][int(self.decoded[i])])
-        line = f"{super()._caption(i, loss)} / {probability:.2f}"
-        path = self._path(i)
-        return f"{line}\n{path}" if path else line
-
-    def _path(self, i: int) -> str:
-        item = self.dl.dataset.items[i]
-        return getattr(item, "name", "")
+        line, *path = super()._caption(i, loss).split("\n")
+        return "\n".join((f"{line} / {probability:.2f}", *path))

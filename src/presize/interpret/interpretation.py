@@ -7,10 +7,17 @@ import torch
 from torch import Tensor
 
 from presize.core.errors import DataError
-from presize.tensors import show_title
+from presize.core.types import Task
+from presize.tensors import TensorMask, TensorPoint, show_title
 
 if TYPE_CHECKING:
     from presize.learner import Learner
+
+# Predictions that are drawn on the picture, not written above it.
+DRAWN: dict[Task | None, type[TensorMask | TensorPoint]] = {
+    "segmentation": TensorMask,
+    "points": TensorPoint,
+}
 
 
 class Interpretation:
@@ -36,6 +43,7 @@ class Interpretation:
     ) -> None:
         self.learn, self.dl = learn, dl
         self.preds, self.targs, self.decoded, self.losses = preds, targs, decoded, losses
+        self.task: Task | None = getattr(learn.dls, "task", None)
         self.vocab: Any = getattr(dl, "vocab", None) or getattr(learn.dls, "vocab", None)
 
     @classmethod
@@ -83,35 +91,56 @@ class Interpretation:
     ) -> Any:
         """Draw the items with the largest losses; return the figure.
 
-        Above each: prediction / actual / loss / probability, and the file's name.
+        Above each: what `heading` says, and the file's name. Predicted masks and points are drawn
+        on the picture instead.
         """
         from presize.show import get_grid
 
         losses, indices = self.top_losses(k, largest=largest)
         axes = get_grid(
-            len(indices),
-            nrows,
-            ncols,
-            figsize=figsize,
-            imsize=3.6,
-            suptitle="Prediction / Actual / Loss / Probability",
+            len(indices), nrows, ncols, figsize=figsize, imsize=3.6, suptitle=self.heading
         )
         for ax, loss, i in zip(axes, losses.tolist(), indices.tolist(), strict=False):
-            self._picture(i).show(ctx=ax)
+            self._draw(i, ax)
             show_title(self._caption(i, loss), ax, fontsize=9)
         figure: Any = axes[0].figure
         figure.tight_layout()
         return figure
 
-    def _picture(self, i: int) -> Any:
-        """Read item `i` again, and return its input as it can be shown."""
-        return self.dl.decode_batch(self.dl.batch_of([i]), max_n=1)[0][0]
+    @property
+    def heading(self) -> str:
+        """What stands above the pictures of `plot_top_losses`."""
+        return "Loss" if self.task in DRAWN else "Prediction / Actual / Loss"
+
+    def _draw(self, i: int, ax: Any) -> None:
+        """Read item `i` again and draw its input, and a prediction that belongs on it."""
+        batch, n = self.dl.batch_of([i]), self.dl.n_inp
+        if self.task not in DRAWN:
+            self.dl.decode_batch(batch, max_n=1)[0][0].show(ctx=ax)
+            return
+        kind = DRAWN[self.task]
+        whole = self.dl.decode_batch((*batch[:n], kind(self.decoded[i : i + 1])), max_n=1)[0]
+        for value in (whole[0], *whole[n:]):
+            value.show(ctx=ax)
 
     def _caption(self, i: int, loss: float) -> str:
-        return f"{self._name(self.decoded[i])} / {self._name(self.targs[i])} / {loss:.2f}"
+        values = () if self.task in DRAWN else (self.decoded[i], self.targs[i])
+        line = " / ".join((*map(self._name, values), f"{loss:.2f}"))
+        path = self._path(i)
+        return f"{line}\n{path}" if path else line
 
     def _name(self, value: Tensor) -> str:
-        return f"{value.tolist()}" if self.vocab is None else str(self.vocab[int(value)])
+        """Return a prediction or target in words: the class, the labels that are 1, the numbers."""
+        if self.task == "multilabel" and self.vocab is not None:
+            hot = value.flatten().tolist()
+            return ";".join(str(o) for o, there in zip(self.vocab, hot, strict=True) if there)
+        if self.vocab is not None and value.numel() == 1:
+            return str(self.vocab[int(value)])
+        return ", ".join(f"{v:.4g}" for v in value.flatten().tolist())
+
+    def _path(self, i: int) -> str:
+        item = self.dl.dataset.items[i]
+        return getattr(item, "name", "")
 
 
 def _plain(value: Any) -> Tensor:

@@ -5,6 +5,8 @@ from typing import Any, Literal, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from presize.core.types import JSON
+
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 
 
@@ -32,6 +34,10 @@ class BaseLoss(nn.Module):
             raise ValueError(f"reduction is 'mean', 'sum' or 'none', but got {value!r}.")
         self._reduction: Reduction = value
 
+    def spec(self) -> dict[str, JSON]:
+        """Return the arguments that make it again, in JSON; the reduction is left out."""
+        return {}
+
     def activation(self, x: Tensor) -> Tensor:
         """Turn the model's outputs into what a user reads: here, unchanged."""
         return x
@@ -48,3 +54,8 @@ class BaseLoss(nn.Module):
 def as_weights(weight: Any) -> Tensor | None:
     """Return weights given as numbers or a tensor as float32, or None as it is."""
     return None if weight is None else torch.as_tensor(weight, dtype=torch.float32)
+
+
+def as_json(weight: Tensor | None) -> JSON:
+    """Return weights as nested lists of numbers, or None as it is."""
+    return None if weight is None else weight.tolist()

@@ -1,9 +1,12 @@
 """Why a loss would not take its targets, in the user's words."""
 
+import warnings
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from presize.core.errors import TrainingError
+from presize.core.types import Task
 from presize.train.loss_kinds import takes_alike, takes_classes
 from presize.train.names import name_of
 
@@ -19,6 +22,31 @@ def _describe(value: object) -> str:
     if isinstance(value, tuple | list):
         return f"{type(value).__name__} of {len(value)}"
     return type(value).__name__
+
+
+def check_loss(loss: object, task: Task | None) -> None:
+    """Warn of a loss that would learn something else than the data asks for.
+
+    Args:
+        loss: the loss function, as a learner gets it.
+        task: what the targets of the data are.
+
+    Raises:
+        TypeError: it is no function, or a class that has not been called.
+    """
+    if isinstance(loss, type) and issubclass(loss, nn.Module):
+        raise TypeError(
+            f"loss_func got the class {loss.__name__}. Pass an object of it: "
+            f"loss_func={loss.__name__}()."
+        )
+    if not callable(loss):
+        raise TypeError(f"loss_func is a function of outputs and targets, but got {loss!r}.")
+    if task == "multilabel" and (getattr(loss, "kind", None) == "classes" or takes_classes(loss)):
+        warnings.warn(
+            f"The items have any number of labels, but {name_of(loss)} looks for one class per "
+            "item: the labels would compete. Leave loss_func= out, or use BCEWithLogitsLossFlat().",
+            stacklevel=3,
+        )
 
 
 def check_targets(pred: object, targ: object, loss: object) -> None:

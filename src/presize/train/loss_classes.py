@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from presize.train.loss_base import BaseLoss, Reduction, as_weights
+from presize.core.types import JSON
+from presize.train.loss_base import BaseLoss, Reduction, as_json, as_weights
 
 
 class CrossEntropyLossFlat(BaseLoss):
@@ -48,6 +49,15 @@ class CrossEntropyLossFlat(BaseLoss):
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
+
+    def spec(self) -> dict[str, JSON]:
+        """Return the arguments that make it again."""
+        return {
+            "axis": self.axis,
+            "weight": as_json(self.weight),
+            "ignore_index": self.ignore_index,
+            "label_smoothing": self.label_smoothing,
+        }
 
     def activation(self, x: Tensor) -> Tensor:
         """Return probabilities: softmax over the classes."""
@@ -103,6 +113,14 @@ class LabelSmoothingCrossEntropy(CrossEntropyLossFlat):
     ) -> None:
         super().__init__(axis=axis, weight=weight, reduction=reduction, label_smoothing=eps)
 
+    def spec(self) -> dict[str, JSON]:
+        """Return the arguments that make it again."""
+        return {
+            "eps": self.label_smoothing,
+            "axis": self.axis,
+            "weight": as_json(self.weight),
+        }
+
 
 LabelSmoothingCrossEntropyFlat = LabelSmoothingCrossEntropy
 
@@ -138,6 +156,10 @@ class FocalLoss(CrossEntropyLossFlat):
         if self.reduction == "none":
             return losses
         return losses.mean() if self.reduction == "mean" else losses.sum()
+
+    def spec(self) -> dict[str, JSON]:
+        """Return the arguments that make it again."""
+        return {"gamma": self.gamma, "axis": self.axis, "weight": as_json(self.weight)}
 
     def extra_repr(self) -> str:
         """Name what was set away from the defaults."""

@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from presize.train.loss_base import BaseLoss, Reduction, as_weights
+from presize.core.types import JSON
+from presize.train.loss_base import BaseLoss, Reduction, as_json, as_weights
 from presize.train.loss_checks import check_targets
 
 
@@ -73,6 +74,10 @@ class BCELossFlat(_Elementwise):
     def _loss(self, pred: Tensor, targ: Tensor) -> Tensor:
         return F.binary_cross_entropy(pred, targ, self.weight, reduction=self.reduction)
 
+    def spec(self) -> dict[str, JSON]:
+        """Return the arguments that make it again."""
+        return {"thresh": self.thresh, "weight": as_json(self.weight)}
+
     def decodes(self, x: Tensor) -> Tensor:
         """Return which labels are above the threshold."""
         return x > self.thresh
@@ -110,6 +115,10 @@ class BCEWithLogitsLossFlat(BCELossFlat):
         return F.binary_cross_entropy_with_logits(
             pred, targ, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
         )
+
+    def spec(self) -> dict[str, JSON]:
+        """Return the arguments that make it again."""
+        return {**super().spec(), "pos_weight": as_json(self.pos_weight)}
 
     def activation(self, x: Tensor) -> Tensor:
         """Return the probability of each label."""

@@ -4,6 +4,7 @@ from presize.core.errors import DataError, did_you_mean
 from presize.core.types import Task
 from presize.train.loss_base import BaseLoss as BaseLoss
 from presize.train.loss_base import Reduction as Reduction
+from presize.train.loss_checks import check_loss as check_loss
 from presize.train.loss_checks import check_targets as check_targets
 from presize.train.loss_checks import describe_pair as describe_pair
 from presize.train.loss_classes import CrossEntropyLossFlat as CrossEntropyLossFlat

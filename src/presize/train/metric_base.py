@@ -281,16 +281,16 @@ class AccumMetric(Metric):
         return result if isinstance(result, Tensor) else float(result)
 
 
-def flat_pair(pred: Tensor, target: Tensor, who: str) -> tuple[Tensor, Tensor]:
+def flat_pair(pred: Tensor, target: Tensor, who: str, way_out: str = "") -> tuple[Tensor, Tensor]:
     """Return both flat.
 
     Raises:
-        ValueError: they differ in length; `who` is named in it.
+        ValueError: they differ in length; `who` is named in it, and the `way_out`.
     """
     if pred.numel() != target.numel():
         raise ValueError(
             f"`{who}` compares one prediction with one target, but got predictions of shape "
-            f"{list(pred.shape)} and targets of shape {list(target.shape)}."
+            f"{list(pred.shape)} and targets of shape {list(target.shape)}.{way_out}"
         )
     return pred.reshape(-1), target.reshape(-1)
 

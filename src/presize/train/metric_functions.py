@@ -30,7 +30,12 @@ def accuracy(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
         ValueError: there are not two classes, or not one target for each row.
     """
     _classes(inp, axis, "accuracy")
-    pred, targ = flat_pair(inp.argmax(dim=axis), targ, "accuracy")
+    way_out = ""
+    if targ.shape == inp.shape:
+        way_out = " For several labels per item use accuracy_multi."
+    elif targ.ndim > 1:
+        way_out = " For masks say where the classes are: partial(accuracy, axis=1)."
+    pred, targ = flat_pair(inp.argmax(dim=axis), targ, "accuracy", way_out)
     return (pred == targ).float().mean()
 
 

@@ -26,13 +26,14 @@ class ModelFile:
     """What a model file holds.
 
     `architecture` is the description that `presize.models` can build from, `data` the vocabulary
-    and the transforms, `loss` the name of the loss function.
+    and the transforms, `loss` the name of the loss function and `loss_options` its arguments.
     """
 
     architecture: dict[str, Any]
     data: dict[str, Any]
     loss: str | None
     weights: dict[str, Tensor]
+    loss_options: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
     def write(self, path: AnyPath) -> None:
@@ -43,6 +44,7 @@ class ModelFile:
             "architecture": self.architecture,
             "data": self.data,
             "loss": self.loss,
+            "loss_options": self.loss_options,
             "versions": {"presize": version("presize"), "torch": torch.__version__},
             "sha256": digest(self.weights),
         }
@@ -77,6 +79,7 @@ class ModelFile:
             architecture=meta["architecture"],
             data=meta["data"],
             loss=meta["loss"],
+            loss_options=meta.get("loss_options", {}),
             weights=weights,
             versions=meta["versions"],
         )

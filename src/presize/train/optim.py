@@ -202,6 +202,11 @@ def make_optimizer(
     if isinstance(opt_func, type) and issubclass(opt_func, Optimizer):
         return OptimWrapper(groups, opt_func, lr=lr, wd=wd)
     options: dict[str, Any] = {"lr": lr} if wd is None else {"lr": lr, "wd": wd}
+    if not callable(opt_func):
+        raise TypeError(
+            f"opt_func makes the optimizer, such as Adam, SGD or a class of torch.optim, but got "
+            f"{opt_func!r}."
+        )
     make: Callable[..., object] = opt_func
     opt = make(groups, **options)
     if not isinstance(opt, Optimizer):

@@ -48,7 +48,7 @@ from presize.callbacks.base import (
     CancelValidException,
 )
 from presize.callbacks.gather import GatherPredsCallback
-from presize.callbacks.lr_finder import LRFinder, minimum, steep, valley
+from presize.callbacks.lr_finder import LRFinder, minimum, slide, steep, valley
 from presize.callbacks.progress import ProgressCallback
 from presize.callbacks.recorder import Recorder
 from presize.callbacks.saving import (
@@ -377,6 +377,7 @@ __all__ = [
     # presize.callbacks.lr_finder
     "LRFinder",
     "minimum",
+    "slide",
     "steep",
     "valley",
     # presize.callbacks.progress
