@@ -14,7 +14,7 @@ from torch.utils.data import IterableDataset
 from presize.core.collections import L
 from presize.core.errors import DataError
 from presize.core.foundation import Inf, first
-from presize.core.randomness import draws
+from presize.core.randomness import draws, sample_context
 from presize.core.transform import RandTransform, Transform
 from presize.data import onepass
 from presize.data.loader import DataLoader
@@ -87,10 +87,17 @@ def test_display_types_survive_in_any_thread():
 
 def test_data_in_memory_needs_no_context_for_each_item(monkeypatch):
     # Entering one costs more than the item itself; without item transforms nothing draws from it.
-    monkeypatch.setattr(onepass, "sample_context", None)
+    entered = []
+
+    def counted(*key):
+        entered.append(key)
+        return sample_context(*key)
+
+    monkeypatch.setattr(onepass, "sample_context", counted)
     data = list(zip(torch.randn(500, 4), torch.ones(500, 1), strict=True))
     dl = DataLoader(data, batch_size=64, shuffle=True)
     assert sum(len(x) for x, _ in dl) == 500
+    assert len(entered) <= len(dl)
 
 
 # ---- what is no list ---------------------------------------------------------------------------
