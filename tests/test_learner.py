@@ -17,6 +17,7 @@ from presize.callbacks.base import (
     CancelValidate,
 )
 from presize.callbacks.progress import ProgressCallback
+from presize.callbacks.schedule import ParamScheduler
 from presize.core.errors import TrainingError
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders
@@ -467,3 +468,44 @@ def test_frozen_groups_train_their_norms_unless_told_not_to(train_bn):
 def test_the_loss_is_looked_at_when_the_learner_is_made():
     with pytest.raises(TypeError, match=r"loss_func=MSELoss\(\)"):
         make_learner(loss_func=nn.MSELoss)
+
+
+def test_the_mode_of_the_model_follows_the_phase():
+    class Modes(Callback):
+        def before_batch(self, learn):
+            seen.add((learn.training, learn.model.training))
+
+    seen = set()
+    learn = make_learner(cbs=Modes())
+    quiet_fit(learn, 2)
+    assert seen == {(True, True), (False, False)}
+
+
+def test_a_cancelled_batch_counts_for_nothing():
+    class Skip(Callback):
+        order = 2000
+
+        def before_batch(self, learn):
+            if learn.iter % 2:
+                raise CancelBatch
+
+    learn = make_learner(cbs=Skip())
+    quiet_fit(learn, 1)
+    assert len(learn.recorder.losses) == len(learn.recorder.lrs) == 3
+    x, y = (torch.cat(part) for part in zip(*list(learn.dls.valid)[::2], strict=True))
+    expected = F.mse_loss(learn.model(x), y).item()
+    assert learn.recorder.values[-1][1] == pytest.approx(expected, rel=1e-5)
+
+
+def test_one_cycle_ends_at_a_hundred_thousandth():
+    learn = make_learner()
+    asked = []
+
+    class Ask(Callback):
+        def before_fit(self, learn):
+            (scheduler,) = (cb for cb in learn.cbs if isinstance(cb, ParamScheduler))
+            asked.append(float(scheduler.scheds["lr"](1.0)[-1]))
+
+    with learn.no_logging():
+        learn.fit_one_cycle(1, 0.1, cbs=Ask())
+    assert asked == [pytest.approx(0.1 / 1e5)]
