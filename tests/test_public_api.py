@@ -63,7 +63,8 @@ NOTEBOOKS = {
     "presize.core.lazy": "display HTML pd plt",
     "presize.core.paths": "Path",
     "presize.core.randomness": "set_seed",
-    "presize.core.transform": "ItemTransform Pipeline RandTransform Transform",
+    "presize.core.pipeline": "Pipeline",
+    "presize.core.transform": "ItemTransform RandTransform Transform",
     "presize.data.blocks": """
         CategoryBlock ImageBlock MaskBlock MultiCategoryBlock PointBlock RegressionBlock
         TransformBlock

@@ -10,7 +10,8 @@ from torch import nn
 from presize.augment.fused import FusedAugment
 from presize.core.errors import ModelFileError
 from presize.core.paths import Path
-from presize.core.transform import Pipeline, Transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import Transform
 from presize.data.datasets import Datasets
 from presize.data.images import PILBase
 from presize.train.loss_kinds import KnowsActivation, KnowsDecodes

@@ -8,8 +8,8 @@ from torch import Tensor
 from presize.augment.colour import Brightness, Contrast, Hue, Saturation
 from presize.augment.fused import Augmentation, FusedAugment
 from presize.augment.geometry import Flip, RandomResizedCropGPU, Rotate, Warp, Zoom
+from presize.core.pipeline import Pipeline, set_split_idx
 from presize.core.randomness import sample_context
-from presize.core.transform import Pipeline, set_split_idx
 from presize.tensors import TensorImage, TensorMask, TensorPoint
 
 

@@ -7,7 +7,7 @@ from torch import Tensor
 from presize.augment.normalize import Normalize
 from presize.augment.presets import imagenet_stats, mnist_stats
 from presize.core.errors import DataError
-from presize.core.transform import Pipeline
+from presize.core.pipeline import Pipeline
 from presize.data.tensorise import IntToFloatTensor
 from presize.tensors import TensorCategory, TensorImage, TensorMask
 

@@ -7,8 +7,9 @@ from presize.augment.erase import RandomErasing
 from presize.augment.fused import Augmentation, FusedAugment
 from presize.augment.geometry import AffineCoordTfm, Flip, Rotate, Warp, Zoom
 from presize.augment.presets import aug_transforms, setup_aug_tfms
+from presize.core.pipeline import Pipeline
 from presize.core.randomness import sample_context
-from presize.core.transform import Pipeline, Transform
+from presize.core.transform import Transform
 from presize.tensors import TensorImage
 
 

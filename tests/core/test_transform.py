@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from presize.core.pipeline import Pipeline, set_split_idx
 from presize.core.randomness import draws
-from presize.core.transform import ItemTransform, Pipeline, RandTransform, Transform, set_split_idx
+from presize.core.transform import ItemTransform, RandTransform, Transform
 from presize.tensors import TensorCategory, TensorImage, TensorMask, TitledStr
 
 

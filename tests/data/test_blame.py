@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from presize.core.errors import DataError, ImageError
-from presize.core.transform import Pipeline, Transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import Transform
 from presize.data.blame import batch_failed, brief, described, item_failed, named_errors
 from presize.data.datasets import TfmdLists
 from presize.data.loader import DataLoader

@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 
 from presize.core.errors import DataError, ImageError
-from presize.core.transform import Pipeline, Transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import Transform
 from presize.data.blocks import (
     CategoryBlock,
     ImageBlock,

@@ -9,7 +9,8 @@ import torch
 from PIL import Image
 
 from presize.core.collections import L
-from presize.core.transform import Pipeline, Transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import Transform
 from presize.data import datasets
 from presize.data.datasets import Datasets, TfmdLists
 from presize.data.images import PILImage

@@ -9,7 +9,7 @@ import pytest
 
 from presize.core.collections import L
 from presize.core.paths import Path
-from presize.core.transform import Pipeline
+from presize.core.pipeline import Pipeline
 from presize.data.labels import (
     ColReader,
     NoMatchError,

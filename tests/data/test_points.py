@@ -5,7 +5,7 @@ from matplotlib import pyplot as plt
 
 from presize.augment.geometry import Dihedral
 from presize.core.errors import DataError
-from presize.core.transform import Pipeline
+from presize.core.pipeline import Pipeline
 from presize.data.blocks import ImageBlock, PointBlock
 from presize.data.datablock import DataBlock
 from presize.data.images import PILImage

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from presize.core.pipeline import Pipeline
 from presize.core.randomness import Draws
-from presize.core.transform import Pipeline
 from presize.data.crops import CropTransform
 from presize.data.images import PILImage, PILImageBW, PILMask
 from presize.data.resize import RandomResizedCrop, RatioResize, Resize, ResizeMethod

@@ -3,7 +3,7 @@ import pytest
 import torch
 from PIL import Image
 
-from presize.core.transform import Pipeline
+from presize.core.pipeline import Pipeline
 from presize.data.images import PILImage, PILImageBW, PILMask
 from presize.data.tensorise import IntToFloatTensor, ToTensor
 from presize.tensors import TensorCategory, TensorImage, TensorImageBW, TensorMask

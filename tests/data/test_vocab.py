@@ -9,7 +9,7 @@ import torch
 from presize.core.collections import L
 from presize.core.errors import DataError
 from presize.core.paths import Path
-from presize.core.transform import Pipeline
+from presize.core.pipeline import Pipeline
 from presize.data.labels import RegexLabeller, parent_label, using_attr
 from presize.data.vocab import (
     Categorize,

@@ -12,8 +12,9 @@ from presize.augment.normalize import cifar_stats as cifar_stats
 from presize.augment.normalize import imagenet_stats as imagenet_stats
 from presize.augment.normalize import mnist_stats as mnist_stats
 from presize.core.parameters import check_chance
+from presize.core.pipeline import Pipeline
 from presize.core.sampling import Mode, PadMode
-from presize.core.transform import Pipeline, Transform
+from presize.core.transform import Transform
 from presize.core.types import Size
 
 AnyTransform = Transform | type[Transform] | Callable[..., Any]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from presize.core.device import default_device
-from presize.core.transform import Pipeline
+from presize.core.pipeline import Pipeline
 from presize.data.options import LoadersOptions, TfmdOptions, Tfms, refuse_unknown
 from presize.data.tensorise import ToTensor
 from presize.data.tfmdloader import TfmdDL

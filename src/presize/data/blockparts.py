@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from presize.core.transform import ItemTransform, Pipeline, Transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import ItemTransform, Transform
 from presize.data.blame import brief
 from presize.data.blocks import TransformBlock
 from presize.data.merging import copied

@@ -19,8 +19,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Self, TypeVar, Unpack
 
 from presize.core.errors import DataError
+from presize.core.pipeline import Pipeline
 from presize.core.sequences import same
-from presize.core.transform import Pipeline
 from presize.core.types import Task
 from presize.data.assemble import with_to_tensor
 from presize.data.blame import brief, named_errors

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 from presize.core.collections import L
-from presize.core.transform import Pipeline, Transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import Transform
 from presize.core.types import Task
 from presize.data.rows import Rows, as_items, row, rows
 from presize.data.splitview import SplitView

@@ -9,8 +9,8 @@ import numpy as np
 from torch import Tensor
 
 from presize.core.errors import DataError, did_you_mean
+from presize.core.pipeline import Through
 from presize.core.sequences import is_array
-from presize.core.transform import Through
 from presize.data.blame import brief, named_errors
 from presize.data.labels import NoMatchError, explain_no_match
 

@@ -9,8 +9,9 @@ from typing import Any, Self, Unpack
 import torch
 
 from presize.core.errors import DataError
+from presize.core.pipeline import Pipeline
 from presize.core.randomness import default_seed, shuffled
-from presize.core.transform import Pipeline, Transform
+from presize.core.transform import Transform
 from presize.data.onepass import Entry, Pass
 from presize.data.options import Device, LoaderOptions, Tfms
 from presize.data.rows import can_be_indexed, count, row, walk

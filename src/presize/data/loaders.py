@@ -9,7 +9,8 @@ import torch
 from presize.core.collections import L
 from presize.core.errors import DataError
 from presize.core.paths import Path
-from presize.core.transform import Pipeline, as_transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import as_transform
 from presize.core.types import Task
 from presize.data.assemble import assembled, with_to_tensor
 from presize.data.datasets import Datasets, TfmdLists, test_set

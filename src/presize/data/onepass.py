@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from presize.core.pipeline import Pipeline
 from presize.core.randomness import sample_context
-from presize.core.transform import Pipeline
 from presize.data.blame import batch_failed, item_failed
 from presize.data.collate import collate, tensors_of
 from presize.data.rows import row

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 import torch
 
 from presize.core.errors import did_you_mean
-from presize.core.transform import Pipeline, Transform
+from presize.core.pipeline import Pipeline
+from presize.core.transform import Transform
 
 if TYPE_CHECKING:
     from presize.data.tfmdloader import TfmdDL

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from presize.core.device import to_device
 from presize.core.errors import DataError, PresizeError
+from presize.core.pipeline import Pipeline
 from presize.core.randomness import sample_context
-from presize.core.transform import Pipeline
 from presize.data.blame import brief
 from presize.data.collate import CollateError, collate
 from presize.data.datasets import Datasets

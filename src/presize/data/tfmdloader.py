@@ -7,7 +7,7 @@ from torch import Tensor
 
 from presize.core.collections import L
 from presize.core.device import to_cpu
-from presize.core.transform import Pipeline
+from presize.core.pipeline import Pipeline
 from presize.data.loader import DataLoader
 from presize.data.options import Device, LoaderOptions, TfmdOptions, Tfms
 from presize.data.rows import Rows

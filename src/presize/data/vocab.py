@@ -9,7 +9,8 @@ from torch import Tensor
 
 from presize.core.collections import L
 from presize.core.errors import DataError
-from presize.core.transform import ItemTransform, Through, Transform
+from presize.core.pipeline import Through
+from presize.core.transform import ItemTransform, Transform
 from presize.core.types import JSON
 from presize.data.blame import brief
 from presize.data.category import Category as Category

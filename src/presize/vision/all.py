@@ -76,8 +76,9 @@ from presize.core.foundation import (
 from presize.core.graph import gv
 from presize.core.lazy import HTML, display, pd, plt
 from presize.core.paths import Path
+from presize.core.pipeline import Pipeline
 from presize.core.randomness import set_seed
-from presize.core.transform import ItemTransform, Pipeline, RandTransform, Transform
+from presize.core.transform import ItemTransform, RandTransform, Transform
 from presize.data.blocks import (
     CategoryBlock,
     ImageBlock,
@@ -424,9 +425,10 @@ __all__ = [
     "Path",
     # presize.core.randomness
     "set_seed",
+    # presize.core.pipeline
+    "Pipeline",
     # presize.core.transform
     "ItemTransform",
-    "Pipeline",
     "RandTransform",
     "Transform",
     # presize.data.blocks
