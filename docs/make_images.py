@@ -14,7 +14,7 @@ os.environ["MPLBACKEND"] = "Agg"
 from presize.vision.all import *
 
 OUT = Path(__file__).parent / "images"
-DPI = 100
+DPI = 72  # the size at which the README shows them
 
 
 def save(name, figure=None):

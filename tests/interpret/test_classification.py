@@ -38,7 +38,7 @@ def test_top_losses_are_drawn_with_file_names(learn):
     figure = interp.plot_top_losses(3)
     title = figure.axes[0].get_title()
     label = learn.dls.vocab[int(interp.targs[indices[0]])]
-    assert f"/ {label} / {losses[0]:.2f} /" in title
+    assert f"/ {label}\n{losses[0]:.2f} / " in title
     assert learn.dls.valid_ds.items[int(indices[0])].name in title
     assert interp.top_losses(largest=False).__len__() == 2
 

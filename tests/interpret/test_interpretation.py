@@ -18,9 +18,9 @@ def told(task, vocab, decoded, targs):
 @pytest.mark.parametrize(
     ("task", "vocab", "decoded", "targs", "caption"),
     [
-        ("classification", ["cat", "dog"], [1], [0], "dog / cat / 0.50\n7.jpg"),
-        ("multilabel", ["a", "b", "c"], [[1, 0, 1]], [[0, 1, 0]], "a;c / b / 0.50\n7.jpg"),
-        ("regression", None, [[1.23456]], [2.0], "1.235 / 2 / 0.50\n7.jpg"),
+        ("classification", ["cat", "dog"], [1], [0], "dog / cat\n0.50\n7.jpg"),
+        ("multilabel", ["a", "b", "c"], [[1, 0, 1]], [[0, 1, 0]], "a;c / b\n0.50\n7.jpg"),
+        ("regression", None, [[1.23456]], [2.0], "1.235 / 2\n0.50\n7.jpg"),
         ("segmentation", ["a", "b"], [[[0, 1]]], [[[1, 1]]], "0.50\n7.jpg"),
         ("points", None, [[0.1, 0.2]], [[[0.1, 0.2]]], "0.50\n7.jpg"),
     ],

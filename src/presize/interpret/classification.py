@@ -59,7 +59,5 @@ class ClassificationInterpretation(Interpretation):
         """What stands above the pictures of `plot_top_losses`."""
         return f"{super().heading} / Probability"
 
-    def _caption(self, i: int, loss: float) -> str:
-        probability = float(self.preds[i][int(self.decoded[i])])
-        line, *path = super()._caption(i, loss).split("\n")
-        return "\n".join((f"{line} / {probability:.2f}", *path))
+    def _extra(self, i: int) -> tuple[str, ...]:
+        return (f"{float(self.preds[i][int(self.decoded[i])]):.2f}",)

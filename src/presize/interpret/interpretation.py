@@ -124,10 +124,15 @@ class Interpretation:
             value.show(ctx=ax)
 
     def _caption(self, i: int, loss: float) -> str:
+        """Return names, figures and file on a line each: long names overlap on one line."""
         values = () if self.task in DRAWN else (self.decoded[i], self.targs[i])
-        line = " / ".join((*map(self._name, values), f"{loss:.2f}"))
-        path = self._path(i)
-        return f"{line}\n{path}" if path else line
+        figures = " / ".join((f"{loss:.2f}", *self._extra(i)))
+        lines = (" / ".join(map(self._name, values)), figures, self._path(i))
+        return "\n".join(filter(None, lines))
+
+    def _extra(self, i: int) -> tuple[str, ...]:
+        """Return further figures of item `i` for its caption."""
+        return ()
 
     def _name(self, value: Tensor) -> str:
         """Return a prediction or target in words: the class, the labels that are 1, the numbers."""
