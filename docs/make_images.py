@@ -26,7 +26,7 @@ def save(name, figure=None):
 
 
 def digits(folder):
-    """The pictures that the first chapter's calls draw."""
+    """What looking at digits draws."""
     stacks = {}
     for digit in "37":
         files = (Path(folder) / "train" / digit).ls()
@@ -63,7 +63,7 @@ def presizing(photo):
 
 
 def breeds(folder, weights):
-    """The pictures that the second chapter's calls draw."""
+    """What a run on breeds draws."""
     set_seed(0)
     data = DataBlock(
         blocks=(ImageBlock, CategoryBlock),
