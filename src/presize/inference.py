@@ -48,11 +48,11 @@ def run_validation(
     learn: "Learner", dl: Any, cbs: Callback | Iterable[Callback] | None = None
 ) -> None:
     """Pass a loader through the model, with the events of validation and no training."""
-    learn._place_model()
+    learn.place_model()
     learn.recorder.row = []
     with learn.added_cbs(cbs):
         try:
-            learn._validate(dl)
+            learn.pass_validation(dl)
         finally:
             learn.forget_batch()
 

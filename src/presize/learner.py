@@ -28,7 +28,7 @@ from presize.callbacks.progress import ProgressCallback
 from presize.callbacks.recorder import Recorder
 from presize.callbacks.train_eval import TrainEvalCallback
 from presize.core.collections import L
-from presize.core.device import default_device, to_device
+from presize.core.device import default_device, same_place, to_device
 from presize.core.errors import TrainingError
 from presize.core.paths import Path
 from presize.data.labelcheck import check_vocab
@@ -161,7 +161,7 @@ class Learner:
             except CancelTrain:
                 self.cbs.after_cancel_train(self)
             self.cbs.after_train(self)
-            self._validate(self.dls.valid)
+            self.pass_validation(self.dls.valid)
         except CancelEpoch:
             self.cbs.after_cancel_epoch(self)
         self.cbs.after_epoch(self)
@@ -195,7 +195,8 @@ class Learner:
         except CancelStep:
             self.cbs.after_cancel_step(self)
 
-    def _validate(self, dl: Any) -> None:
+    def pass_validation(self, dl: Any) -> None:
+        """Pass a loader through the model, batch by batch, with the events of validation."""
         if dl is None:
             return
         try:
@@ -276,7 +277,7 @@ class Learner:
         """Put the model on the device of the data; make the optimizer; set its rates."""
         if getattr(self.dls, "task", None) == "classification":
             check_vocab(self.dls.vocab)
-        self._place_model()
+        self.place_model()
         if reset_opt or self.opt is None:
             self.create_opt()
         assert self.opt is not None
@@ -290,12 +291,17 @@ class Learner:
         groups = param_groups_for(self.model, self.groups(), wd_bn_bias=self.wd_bn_bias)
         self.opt = make_optimizer(self.opt_func, groups, lr=float(self.rates(None)[-1]))
 
-    def _place_model(self) -> None:
+    def place_model(self) -> None:
+        """Put the model where the batches go, if it is not there.
+
+        Raises:
+            TrainingError: it is on another accelerator, where somebody put it.
+        """
         target = self.device
         # Asked before it is moved: `Module.to` walks over all weights, 2 ms for a resnet18 that is
         # in its place already, which would be felt in every `predict`.
         places = {t.device for t in (*self.model.parameters(), *self.model.buffers())}
-        wrong = [place for place in places if not _same_place(place, target)]
+        wrong = [place for place in places if not same_place(place, target)]
         for place in wrong:
             if place.type != "cpu":
                 raise TrainingError(
@@ -316,7 +322,7 @@ class Learner:
     def summary(self) -> str:
         """Return a table of the model's layers, output shapes and parameters."""
         batch = self.dls.one_batch()
-        self._place_model()
+        self.place_model()
         self._take(0, batch)
         # One picture tells all shapes; a whole batch would take a CPU seconds.
         shapes = [(1, *x.shape[1:]) for x in self.xb]
@@ -441,7 +447,3 @@ def silent(cells: list[Any]) -> None:
 
 def _plain(value: Any) -> Any:
     return value.as_subclass(Tensor) if isinstance(value, Tensor) else value
-
-
-def _same_place(one: torch.device, other: torch.device) -> bool:
-    return one.type == other.type and (None in (one.index, other.index) or one.index == other.index)

@@ -5,6 +5,7 @@ import pytest
 
 from presize import __version__
 from presize.cli import main
+from presize.core.errors import WeightsError
 
 
 @pytest.fixture
@@ -55,6 +56,18 @@ def test_an_unknown_network_is_told_with_the_nearest(command, picture_folder, tm
     assert code == 1
     assert "`resnet81`" in err
     assert "Did you mean" in err
+
+
+def test_missing_weights_are_told_with_the_options_of_the_command(
+    command, picture_folder, tmp_path, monkeypatch
+):
+    def offline(*_, **__):
+        raise WeightsError("The weights could not be fetched.")
+
+    monkeypatch.setattr("presize.vision.learner.vision_learner", offline)
+    code, _, err = command("train", picture_folder, "--bs", 8, "--out", tmp_path / "o")
+    assert code == 1
+    assert "could not be fetched. On the command line that is --weights FILE, and --weights" in err
 
 
 def test_a_missing_model_file_is_told(command, tmp_path):

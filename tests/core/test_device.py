@@ -44,3 +44,10 @@ def test_asking_for_an_accelerator_that_is_not_there_says_so():
             default_device(True)
     finally:
         device._choice.clear()
+
+
+def test_a_device_without_a_number_goes_with_any():
+    cuda, first, second = map(torch.device, ("cuda", "cuda:0", "cuda:1"))
+    assert device.same_place(cuda, second) and device.same_place(first, first)
+    assert not device.same_place(first, second)
+    assert not device.same_place(cuda, torch.device("cpu"))

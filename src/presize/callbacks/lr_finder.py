@@ -143,17 +143,10 @@ def suggested(
     names = [
         getattr(function, "__name__", f"suggestion_{i}") for i, function in enumerate(functions)
     ]
+    # They have names, and print as the plain pair that they are.
     kind = namedtuple("SuggestedLRs", names)  # type: ignore[misc]
-    return _PrintedAsPair.of(kind, [rate for rate, _ in points]), points
-
-
-class _PrintedAsPair:
-    """Makes the suggestions print as the plain pair that they are."""
-
-    @staticmethod
-    def of(kind: Any, values: list[float]) -> Any:
-        named = type("SuggestedLRs", (kind,), {"__slots__": (), "__repr__": tuple.__repr__})
-        return named(*values)
+    plain = type("SuggestedLRs", (kind,), {"__slots__": (), "__repr__": tuple.__repr__})
+    return plain(*(rate for rate, _ in points)), points
 
 
 def plot_lr_find(

@@ -116,18 +116,23 @@ def _folders_beside(folder: Path) -> list[str]:
 
 
 def _trained(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
+    from presize.core.errors import WeightsError
     from presize.train.metrics import accuracy
     from presize.vision.learner import vision_learner
 
     own = recipe.weights not in ("default", "none")
-    learn = vision_learner(
-        dls,
-        recipe.arch,
-        pretrained=recipe.pretrained,
-        weights=recipe.weights if own else None,
-        metrics=accuracy,
-        path=out,
-    )
+    try:
+        learn = vision_learner(
+            dls,
+            recipe.arch,
+            pretrained=recipe.pretrained,
+            weights=recipe.weights if own else None,
+            metrics=accuracy,
+            path=out,
+        )
+    except WeightsError as error:
+        way_out = "On the command line that is --weights FILE, and --weights none."
+        raise WeightsError(f"{error} {way_out}") from error
     if recipe.pretrained:
         learn.fine_tune(recipe.epochs, base_lr=recipe.lr)
     else:

@@ -91,3 +91,8 @@ def devices_of(batch: Any) -> set[torch.device]:
 
     map_tensors(note, batch)
     return found
+
+
+def same_place(one: torch.device, other: torch.device) -> bool:
+    """Say whether two devices are one; "cuda" without a number goes with any of them."""
+    return one.type == other.type and (None in (one.index, other.index) or one.index == other.index)
