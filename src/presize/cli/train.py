@@ -1,5 +1,7 @@
 """`presize train`: from a folder of pictures to a model file and what to look at."""
 
+import shutil
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -69,7 +71,7 @@ def run(source: Path, recipe: Recipe, *, seed: int, out: Path, name: str) -> Non
     model = learn.export(f"{name}.safetensors")
     _report(learn, out, started)
     typer.echo(f"model      {model}\npictures   {out / 'grid.png'}")
-    typer.echo(f"try it     presize predict {model} {_one_picture(dls)}")
+    typer.echo(f"try it     {_command()} predict {model} {_one_picture(dls)}")
 
 
 def loaders(source: Path, recipe: Recipe, *, seed: int) -> "DataLoaders":
@@ -163,6 +165,11 @@ def _save_figure(path: Path) -> None:
 def _brief(vocab: list[Any], n: int = 12) -> str:
     names = [str(v) for v in vocab]
     return ", ".join(names if len(names) <= n else [*names[:n], "…"])
+
+
+def _command() -> str:
+    """Return how to call this command: by name if it is on the PATH, else by its file."""
+    return "presize" if shutil.which("presize") else sys.argv[0]
 
 
 def _one_picture(dls: "DataLoaders") -> Path:
