@@ -1,10 +1,13 @@
 import json
+import shutil
+import sys
 
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from presize.cli import app
+from presize.cli.train import called_as
 
 QUICK = ["--arch", "resnet18", "--weights", "none", "--epochs", "1", "--size", "32", "--bs", "8"]
 
@@ -29,7 +32,15 @@ def test_training_leaves_model_and_pictures_and_says_how_to_go_on(trained):
     assert "24 pictures to train on, 12 to validate, 2 classes: cat, dog" in said
     assert "train_loss" in said
     assert "of 12 pictures" in said
-    assert f"presize predict {out / 'pictures.safetensors'}" in said
+    assert f" predict {out / 'pictures.safetensors'}" in said
+
+
+def test_the_next_command_can_be_copied_wherever_this_one_is_installed(monkeypatch):
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(sys, "argv", [".venv/bin/presize", "train"])
+    assert called_as() == ".venv/bin/presize"
+    monkeypatch.setattr(shutil, "which", lambda name: "/usr/bin/presize")
+    assert called_as() == "presize"
 
 
 def test_the_model_file_predicts(trained, picture_folder):

@@ -71,7 +71,7 @@ def run(source: Path, recipe: Recipe, *, seed: int, out: Path, name: str) -> Non
     model = learn.export(f"{name}.safetensors")
     _report(learn, out, started)
     typer.echo(f"model      {model}\npictures   {out / 'grid.png'}")
-    typer.echo(f"try it     {_command()} predict {model} {_one_picture(dls)}")
+    typer.echo(f"try it     {called_as()} predict {model} {_one_picture(dls)}")
 
 
 def loaders(source: Path, recipe: Recipe, *, seed: int) -> "DataLoaders":
@@ -167,7 +167,7 @@ def _brief(vocab: list[Any], n: int = 12) -> str:
     return ", ".join(names if len(names) <= n else [*names[:n], "…"])
 
 
-def _command() -> str:
+def called_as() -> str:
     """Return how to call this command: by name if it is on the PATH, else by its file."""
     return "presize" if shutil.which("presize") else sys.argv[0]
 
