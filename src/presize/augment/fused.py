@@ -1,7 +1,7 @@
 """Augmentation as a plan: movements multiply to one map, light to one matrix, pixels are read once.
 
 Every step that follows is an `Augmentation`. A movement gives maps, a change of light gives
-matrices; none touches a pixel by itself. `FusedAugment` holds a chain of them.
+matrices; none touches a pixel by itself (`presize.render` does). `FusedAugment` holds a chain.
 """
 
 import itertools
@@ -13,19 +13,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from presize.augment.carry_out import carry_out
 from presize.core import colour
+from presize.core.device import keep_type
 from presize.core.errors import ModelFileError
 from presize.core.homography import HW, Maps, compose, from_sides, identity, resize
 from presize.core.parameters import Draw
-from presize.core.randomness import Draws, draws, loose_context
+from presize.core.randomness import Draws, draws
 from presize.core.sampling import Mode, PadMode, check_mode
-from presize.core.transform import RandTransform, Transform
 from presize.core.types import JSON, Size
 from presize.core.types import hw as height_width
+from presize.render.plan import PixelPlan, Reading
+from presize.render.transform import PixelTransform, in_one
+from presize.tensors import TensorImage
 
 
-class Augmentation(RandTransform):
+class Augmentation(PixelTransform):
     """A step of augmentation, for a batch or one item, alone or in a tuple with its targets.
 
     All pictures, masks, points and boxes of a tuple see the same draws.
@@ -37,25 +39,22 @@ class Augmentation(RandTransform):
         """Return the single steps, in their order."""
         return [self]
 
+    def steps(self) -> Sequence[PixelTransform]:
+        """Return the single steps, in their order."""
+        return self.parts()
+
     def __call__(self, x: Any, split_idx: int | None = None) -> Any:
         """Augment a value or tuple; for `split_idx` 1 (validation) only bring it to its size."""
-        active = [] if self.skips(split_idx) else self.parts()
-        active = [part for part in active if not part.skips(split_idx)]
-        if not active:
-            return x
-        with loose_context():
-            moves = [part for part in active if isinstance(part, AffineCoordTfm)]
-            colours = [part for part in active if isinstance(part, ColourTfm)]
-            return carry_out(moves, colours, x, training=split_idx != 1)
+        return in_one([self], x, split_idx)
 
-    def fuse(self, following: Transform) -> Transform | None:
-        """Join with a following augmentation, if pixels then need to be read only once."""
-        if not isinstance(following, Augmentation):
-            return None
-        if isinstance(self, FusedAugment) and self.split_idx is not None:
-            return None
-        if isinstance(following, FusedAugment) and following.split_idx is not None:
-            return None
+    def join(self, following: "Augmentation") -> "FusedAugment | None":
+        """Return one augmentation that does this and then `following`, if they read pixels alike.
+
+        None also where one of them is limited to a split.
+        """
+        for one in (self, following):
+            if isinstance(one, FusedAugment) and one.split_idx is not None:
+                return None
         parts = [*self.parts(), *following.parts()]
         return FusedAugment(parts) if _agree(parts) else None
 
@@ -128,6 +127,11 @@ class AffineCoordTfm(Augmentation):
             product = compose(product, step)
         return from_sides(product, hw)
 
+    def extend(self, plan: PixelPlan, *, training: bool) -> PixelPlan | None:
+        """Return the plan with this movement; None after light, or if pixels are read otherwise."""
+        maps, size = self.plan(plan.n, plan.size, training=training)
+        return plan.moved(maps, size, Reading(self.mode, self.pad_mode, self.mode_mask))
+
     def plan(self, n: int, hw: HW, *, training: bool) -> tuple[Maps, HW]:
         """Return maps from the frame of the result to that of the picture, and the result's size.
 
@@ -167,6 +171,20 @@ class ColourTfm(Augmentation):
     def matrices(self, n: int, hw: HW) -> colour.Matrices | None:
         """Draw a matrix in logit space for each of `n` pictures, [n,4,4]; None has none."""
         return None
+
+    def extend(self, plan: PixelPlan, *, training: bool) -> PixelPlan | None:
+        """Return the plan with this change of light; None if it has no matrices."""
+        matrices = self.matrices(plan.n, plan.size)
+        return None if matrices is None else plan.lit(matrices)
+
+    def apply(self, x: Any) -> Any:
+        """Change the colours of all pictures in a value or tuple."""
+        if type(x) is tuple:
+            return tuple(map(self.apply, x))
+        if not isinstance(x, TensorImage):
+            return x
+        plain = x.as_subclass(Tensor)
+        return keep_type(self.recolour(plain) if x.ndim == 4 else self.recolour(plain[None])[0], x)
 
     def recolour(self, x: Tensor) -> Tensor:
         """Return the changed pictures [n,c,h,w]; called where there are no matrices."""

@@ -7,8 +7,10 @@ import torch
 from torch import Tensor
 
 from presize.core.errors import DataError
-from presize.core.transform import Transform
 from presize.core.types import JSON
+from presize.render.carry_out import check_channels, check_floats
+from presize.render.plan import PixelPlan
+from presize.render.transform import PixelTransform
 from presize.tensors import TensorImage
 
 Stats = tuple[tuple[float, ...], tuple[float, ...]]
@@ -20,7 +22,7 @@ mnist_stats: Stats = ((0.131,), (0.308,))
 Numbers = Tensor | Sequence[float]
 
 
-class Normalize(Transform):
+class Normalize(PixelTransform):
     """Subtract the mean of each channel and divide by its deviation; decoding undoes it.
 
     Args:
@@ -104,28 +106,31 @@ class Normalize(Transform):
         mean, std = self._stats(x)
         return torch.addcmul(mean, x.as_subclass(Tensor), std)
 
-    def _stats(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Return mean and std, shaped and placed for `x`."""
+    def extend(self, plan: PixelPlan, *, training: bool) -> PixelPlan | None:
+        """Return the plan with this after it; None where statistics differ from pixel to pixel."""
+        mean, std = self._known()
+        if mean.numel() != mean.shape[1]:
+            return None
+        flat = (v.flatten().double().numpy() for v in (mean, std))
+        return plan.standardised(*flat)
+
+    def _known(self) -> tuple[Tensor, Tensor]:
+        """Return mean and std, or say that they are not known yet."""
         if self.mean is None or self.std is None:
             raise DataError(
                 "Normalize() has no mean and std yet: it learns them when a data block or loader "
                 "is made. Give them, as in Normalize.from_stats(*imagenet_stats), to use it alone."
             )
-        if not x.is_floating_point():
-            raise TypeError(
-                f"Normalize takes floats in 0..1, but got {str(x.dtype).removeprefix('torch.')}. "
-                "Put IntToFloatTensor() before."
-            )
-        channels = self.mean.shape[1]
-        if channels not in (1, x.shape[-3]):
-            raise DataError(
-                f"Normalize has statistics of {channels} channels, but these pictures have "
-                f"{x.shape[-3]} (shape {list(x.shape)}). Give statistics with one number per "
-                "channel, or load the pictures in the right mode."
-            )
+        return self.mean, self.std
+
+    def _stats(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return mean and std, shaped and placed for `x`."""
+        mean, std = self._known()
+        check_floats(x)
+        check_channels(mean.shape[1], x)
         place = (x.device, x.dtype)
         if place not in self._placed:
-            self._placed[place] = self.mean.to(*place), self.std.to(*place)
+            self._placed[place] = mean.to(*place), std.to(*place)
         mean, std = self._placed[place]
         return (mean, std) if x.ndim == 4 else (mean[0], std[0])
 

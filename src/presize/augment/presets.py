@@ -29,9 +29,11 @@ def setup_aug_tfms(tfms: Sequence[AnyTransform]) -> list[Transform]:
     joined: list[Transform] = []
     for t in Pipeline(list(tfms)):
         # Movements and colours stay two transforms, each at its own order: a user's transform may
-        # yet come between them. Where none does, `Pipeline.fused` joins the two as well.
-        same = bool(joined) and isinstance(t, Augmentation) and joined[-1].order == t.order
-        one = joined[-1].fuse(t) if same else None
+        # yet come between them. Where none does, `Pipeline.fused` does the two as one.
+        last = joined[-1] if joined else None
+        one = None
+        if isinstance(last, Augmentation) and isinstance(t, Augmentation) and last.order == t.order:
+            one = last.join(t)
         joined[-1:] = [one] if one is not None else [*joined[-1:], t]
     return joined
 

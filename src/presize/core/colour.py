@@ -73,16 +73,43 @@ def light(x: Tensor, matrices: Matrices) -> Tensor:
     if np.allclose(matrices, np.eye(4), rtol=0, atol=1e-12):
         return x
     wide = x if x.dtype == torch.float64 else x.float()
-    gain, shift = matrices[:, 0, :3].sum(-1), matrices[:, 0, 3]
-    mixes = np.abs(matrices[:, :3, :3] - gain[:, None, None] * np.eye(3)).max((1, 2)) > 1e-12
-    if x.shape[1] != 3 or not mixes.any():
+    gain, shift = _plain(matrices)
+    mixed_rows = _mixed_rows(matrices)
+    if x.shape[1] != 3 or not mixed_rows.any():
         logit = torch.logit(wide, eps=_EDGE).mul_(_rows(gain, wide)).add_(_rows(shift, wide))
         return logit.sigmoid_().to(x.dtype)
-    rim = np.where(mixes, _RIM, 0.0)
+    rim = np.where(mixed_rows, _RIM, 0.0)
     logit = torch.logit(wide * _rows(1 - 2 * rim, wide) + _rows(rim, wide), eps=_EDGE)
     m = _to(matrices, logit)
     mixed = torch.baddbmm(m[:, :3, 3:], m[:, :3, :3], logit.flatten(2)).view_as(logit).sigmoid_()
     return mixed.sub_(_rows(rim, wide)).div_(_rows(1 - 2 * rim, wide)).clamp_(0, 1).to(x.dtype)
+
+
+def mixes(matrices: Matrices, channels: int) -> bool:
+    """Say whether a channel's new value depends on the other channels, in any of the pictures."""
+    return channels == 3 and bool(_mixed_rows(matrices).any())
+
+
+def light_levels(levels: FloatArray, matrices: Matrices) -> FloatArray:
+    """Return what levels [n,k] or [1,k] in 0..1 become under `matrices` [n,4,4] that do not mix."""
+    if np.allclose(matrices, np.eye(4), rtol=0, atol=1e-12):
+        return levels
+    gain, shift = _plain(matrices)
+    inside = np.clip(levels, _EDGE, 1 - _EDGE)
+    logit = np.log(inside / (1 - inside)) * gain[:, None] + shift[:, None]
+    return np.asarray(1 / (1 + np.exp(-logit)))
+
+
+def _plain(matrices: Matrices) -> tuple[FloatArray, FloatArray]:
+    """Return gain and shift [n] of matrices that treat all channels alike."""
+    return matrices[:, 0, :3].sum(-1), matrices[:, 0, 3]
+
+
+def _mixed_rows(matrices: Matrices) -> npt.NDArray[np.bool_]:
+    """Say of each matrix whether it mixes channels: [n]."""
+    gain, _ = _plain(matrices)
+    off = np.abs(matrices[:, :3, :3] - gain[:, None, None] * np.eye(3)).max((1, 2))
+    return np.asarray(off > 1e-12)
 
 
 def turn_hue(x: Tensor, turns: npt.ArrayLike) -> Tensor:

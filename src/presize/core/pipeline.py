@@ -56,9 +56,9 @@ class Pipeline:
             f.draw_name = f"{f.name}.{count[f.name]}"
 
     def __call__(self, x: Any, split_idx: int | None = None) -> Any:
-        """Pass a value or tuple through all transforms."""
+        """Pass a value or tuple through all transforms; neighbours that can be one are one."""
         split = self.split_idx if split_idx is None else split_idx
-        for f in self.fs:
+        for f in self._joined():
             x = f(x, split_idx=split)
         return x
 
@@ -93,13 +93,16 @@ class Pipeline:
 
     def fused(self) -> "Pipeline":
         """Return the pipeline in which neighbours that can be one transform are one."""
+        result = Pipeline(split_idx=self.split_idx)
+        result.fs = self._joined()
+        return result
+
+    def _joined(self) -> list[Transform]:
         done: list[Transform] = []
         for f in self.fs:
             one = done[-1].fuse(f) if done else None
             done[-1:] = [one] if one is not None else [*done[-1:], f]
-        result = Pipeline(split_idx=self.split_idx)
-        result.fs = done
-        return result
+        return done
 
     def find(self, name: str) -> Any:
         """Return the attribute `name` of the first transform that has it.

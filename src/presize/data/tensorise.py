@@ -10,6 +10,8 @@ from torch import Tensor
 from presize.core.transform import Transform
 from presize.core.types import JSON
 from presize.data.images import PILImage, PILMask
+from presize.render.plan import PixelPlan
+from presize.render.transform import PixelTransform
 from presize.tensors import TensorBase, TensorImage, TensorImageBW, TensorMask
 
 
@@ -46,7 +48,7 @@ def pixels(im: Image.Image) -> Tensor:
     return torch.from_numpy(made)
 
 
-class IntToFloatTensor(Transform):
+class IntToFloatTensor(PixelTransform):
     """Make pictures floats in 0..1 and masks int64 class numbers, on the device they are on.
 
     Pictures that are floats already are in 0..1 and stay as they are. Decoding gives integers in
@@ -74,6 +76,10 @@ class IntToFloatTensor(Transform):
         if isinstance(x, TensorMask):
             return x.long() if self.div_mask == 1 else x.long() // self.div_mask
         return x if x.is_floating_point() else x.float().div_(self.div)
+
+    def extend(self, plan: PixelPlan, *, training: bool) -> PixelPlan | None:
+        """Return the plan with this after it; None if its pictures are floats already."""
+        return plan.as_floats(1 / self.div, self.div_mask)
 
     def decodes(self, x: TensorImage | TensorMask) -> Any:
         """Return integers in 0..255."""
