@@ -84,7 +84,7 @@ def test_squish_and_pad_keep_the_whole_picture() -> None:
     pixels = np.asarray(padded)
     assert not pixels[:, :75].any()
     assert not pixels[:, 225:].any()
-    whole = picture(200, 300).resize((150, 100), Image.Resampling.BILINEAR)
+    whole = picture(200, 300).resize((150, 100), Image.Resampling.BICUBIC)
     assert np.array_equal(pixels[:, 75:225], np.asarray(whole))
     mirrored = np.asarray(Resize((100, 300), "pad")(picture(200, 300), split_idx=1))
     assert np.array_equal(mirrored[:, :75], pixels[:, 149:74:-1])
@@ -175,7 +175,7 @@ def test_print_and_spec() -> None:
         "size": [8, 8],
         "method": "crop",
         "pad_mode": "reflection",
-        "resamples": ["bilinear", "nearest"],
+        "resamples": ["bicubic", "nearest"],
     }
     made: list[CropTransform] = [
         Resize((3, 4), "pad", "border", ("bicubic", "nearest")),

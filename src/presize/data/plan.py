@@ -78,7 +78,7 @@ def carry_out(
     """
     if im.mode in ("P", "1"):
         im = to_mode(im, "RGB" if im.mode == "P" else "L")  # palette numbers cannot be blended
-    (y0, y1), (x0, x1) = _covered(plan, im.size)
+    (y0, y1), (x0, x1) = covered(plan, im.size)
     left, top, right, bottom = plan.box
     inside = (max(left, 0.0), max(top, 0.0), min(right, im.width), min(bottom, im.height))
     cut = im.resize((x1 - x0, y1 - y0), resample, box=inside, reducing_gap=REDUCING_GAP)
@@ -87,7 +87,7 @@ def carry_out(
     return _padded(cut, (y0, x0), plan.size, pad_mode)
 
 
-def _covered(plan: CropPlan, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
+def covered(plan: CropPlan, size: tuple[int, int]) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return the rows and the columns of the output that the source fills."""
     left, top, right, bottom = plan.box
     down, across = plan.scale

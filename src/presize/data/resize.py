@@ -67,6 +67,11 @@ class Resize(CropTransform):
             source, (self.size[0] * per_pixel, self.size[1] * per_pixel), rng, self.size
         )
 
+    def finest(self, source: Shape) -> float:
+        """Return how many pixels of the source one of the result covers, at least."""
+        scales = [have / want for have, want in zip(source, self.size, strict=True)]
+        return max(scales) if self.method == "pad" else min(scales)
+
     def _frame(self, source: Shape, rng: Draws | None) -> CropPlan:
         per_pixel = max(have / want for have, want in zip(source, self.size, strict=True))
         spans = []
@@ -144,10 +149,20 @@ class RandomResizedCrop(CropTransform):
             cut = (math.sqrt(area / aspect), math.sqrt(area * aspect))
             if cut[0] <= height and cut[1] <= width:
                 return cut_inside(source, cut, rng, self.size)
-        # The picture is longer than any aspect allowed: the largest cut that is.
-        low_aspect, high_aspect = self.ratio
-        largest = (min(height, width / low_aspect), min(width, height * high_aspect))
-        return cut_inside(source, largest, rng, self.size)
+        return cut_inside(source, self._largest(source), rng, self.size)
+
+    def finest(self, source: Shape) -> float:
+        """Return how many pixels of the source one of the result covers, in the smallest cut."""
+        area = source[0] * source[1] * self.min_scale
+        low, high = self.ratio
+        smallest = (math.sqrt(area / high), math.sqrt(area * low))
+        cuts = (smallest, self._largest(source))
+        return min(side / want for cut in cuts for side, want in zip(cut, self.size, strict=True))
+
+    def _largest(self, source: Shape) -> tuple[float, float]:
+        """Return the largest cut of an aspect that is allowed, for pictures longer than any."""
+        (height, width), (low, high) = source, self.ratio
+        return min(height, width / low), min(width, height * high)
 
     def spec(self) -> dict[str, JSON]:
         """Return the arguments that make it again."""

@@ -91,6 +91,10 @@ class PixelPlan:
         """Subtract `mean` and divide by `std`, per channel."""
         return None if self.mean is not None else replace(self, mean=mean, std=std)
 
+    def without_movement(self) -> Self:
+        """Return the plan for pictures that have been moved already."""
+        return replace(self, source=self.size, maps=identity(self.n), reading=None)
+
     def tables(self, channels: int) -> npt.NDArray[np.float32] | None:
         """Return what each of 256 levels becomes: float32 [n,channels,256].
 

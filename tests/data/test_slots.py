@@ -1,0 +1,40 @@
+import gc
+
+import torch
+
+from presize.data.slots import SlotPool
+
+
+def test_memory_is_used_again_only_when_nobody_holds_it() -> None:
+    pool = SlotPool()
+    first = pool.take((4, 3, 5), torch.float32)
+    first.fill_(7)
+    view, place = first[1:, 0], first.data_ptr()
+    del first
+    gc.collect()
+    second = pool.take((4, 3, 5), torch.float32)
+    assert second.data_ptr() != place
+    second.zero_()
+    assert (view == 7).all()  # a view keeps what it looks at
+    del view
+    gc.collect()
+    assert pool.take((4, 3, 5), torch.float32).data_ptr() == place
+
+
+def test_shapes_and_kinds() -> None:
+    pool = SlotPool()
+    for shape, kind in (((2, 1, 3, 3), torch.uint8), ((0, 3, 2, 2), torch.float32)):
+        taken = pool.take(shape, kind)
+        assert (taken.shape, taken.dtype) == (shape, kind)
+        assert taken.is_contiguous()
+
+
+def test_only_a_few_are_kept() -> None:
+    pool = SlotPool()
+    taken = [pool.take((1000,), torch.uint8) for _ in range(20)]
+    places = {t.data_ptr() for t in taken}
+    taken.clear()
+    gc.collect()
+    again = [pool.take((1000,), torch.uint8) for _ in range(4)]
+    assert {t.data_ptr() for t in again} <= places
+    assert sum(map(len, pool._free.values())) == 0
