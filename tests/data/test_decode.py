@@ -6,7 +6,13 @@ import pytest
 from PIL import Image, ImageOps
 
 from presize.core.errors import ImageError
-from presize.data.decode import image_size, load_image, orientation, upright
+from presize.data.decode import (
+    image_size,
+    load_image,
+    orientation,
+    read_carefully,
+    upright,
+)
 
 GOOD = {  # (height, width) of the odd pictures that can be read, upright
     "16bit.cropped.tif": (64, 64),
@@ -131,6 +137,31 @@ def test_min_size_decodes_a_jpeg_smaller_but_never_too_small() -> None:
     small = np.asarray(load_image(file, min_size=100).resize((400, 640))).astype(int)
     assert np.abs(small - np.asarray(load_image(file)).astype(int)).mean() < 3
     assert load_image(encoded(photo(), "PNG"), min_size=4).size == (60, 40)
+
+
+def test_min_size_is_that_of_the_stored_picture_where_it_is_not_turned() -> None:
+    file = encoded(photo(400, 640), "JPEG", 6)
+    im = load_image(file, min_size=(320, 10), orient=False)
+    assert (im.height, im.width) == (400, 640)
+    assert load_image(file, min_size=(320, 10)).size == (200, 320)
+
+
+def test_a_careful_reading_tells_the_full_size() -> None:
+    file = encoded(photo(400, 640), "JPEG", 6)
+    im, full = read_carefully(file, enough=lambda full: (full[0] // 8, full[1] // 8))
+    assert (im.size, full) == ((50, 80), (640, 400))
+    im, full = read_carefully(file, orient=False, enough=lambda full: (100, 1))
+    assert (im.size, full) == ((160, 100), (400, 640))
+
+
+def test_a_png_that_is_turned_by_its_end_tells_its_upright_size() -> None:
+    data = encoded(photo(), "PNG", 6)
+    at = data.index(b"eXIf") - 4
+    n = 12 + int.from_bytes(data[at : at + 4])
+    moved = data[:at] + data[at + n : -12] + data[at : at + n] + data[-12:]
+    im, full = read_carefully(moved)
+    assert (im.size, full) == ((40, 60), (60, 40))
+    assert np.array_equal(np.asarray(im), np.asarray(load_image(data)))
 
 
 def test_a_missing_picture_is_told_with_its_nearest_names(tmp_path: Path) -> None:

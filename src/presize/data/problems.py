@@ -7,10 +7,11 @@ import pathlib
 from PIL import Image, UnidentifiedImageError
 
 from presize.core.errors import ImageError, did_you_mean
+from presize.data.namedbytes import NamedBytes
 
 Source = pathlib.Path | bytes
 
-_WAY_OUT = " Replace it or leave it out; `verify_images(files)` lists all that cannot be read."
+WAY_OUT = " Replace it or leave it out; `verify_images(files)` lists all that cannot be read."
 # How files begin. The first group are pictures, so that a known beginning means a broken inside.
 _PICTURES = {
     b"\xff\xd8\xff": "JPEG",
@@ -48,7 +49,7 @@ def unreadable(source: Source, error: Exception) -> ImageError:
     if isinstance(error, OSError) and error.errno is not None:
         return ImageError(f"{name} cannot be opened: {os.strerror(error.errno)}.", path)
     start, n = _beginning(source)
-    way_out = _WAY_OUT if path is not None else ""
+    way_out = WAY_OUT if path is not None else ""
     return ImageError(f"{name} cannot be read: {_wrong(start, n, error)}.{way_out}", path)
 
 
@@ -59,6 +60,8 @@ def unsuitable(source: Source, error: Exception | str) -> ImageError:
 
 
 def _named(source: Source) -> tuple[pathlib.Path | None, str]:
+    if isinstance(source, NamedBytes):
+        return None, f"`{source.name}`"
     if isinstance(source, bytes):
         return None, "The picture in memory"
     return source, f"`{source}`"
@@ -79,8 +82,8 @@ def _nearest(path: pathlib.Path) -> str:
         where = f"; the nearest folder that exists is `{there}`" if there is not None else ""
         return f" There is no folder `{folder}`{where}."
     with os.scandir(folder) as entries:
-        # A few thousand names are compared at most: comparing costs about 10 us a name.
-        names = [entry.name for entry in itertools.islice(entries, 5000)]
+        # A few hundred names are compared at most: comparing costs about 10 us a name.
+        names = [entry.name for entry in itertools.islice(entries, 500)]
     if not names:
         return f" The folder `{folder}` is empty."
     return did_you_mean(path.name, names) or f" The folder `{folder}` has no name like it."
