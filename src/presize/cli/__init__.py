@@ -1,10 +1,11 @@
-"""The command `presize`: train on a folder of pictures, predict, tell about the installation."""
+"""The command `presize`: check a folder of pictures, train on it, predict, tell about itself."""
 
 import os
 import warnings
 
 import typer
 
+from presize.cli.check import check
 from presize.cli.info import info
 from presize.cli.predict import predict
 from presize.cli.train import train
@@ -19,6 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(check)
 app.command()(train)
 app.command()(predict)
 app.command()(info)
