@@ -1,6 +1,9 @@
 """Asking a trained model: predictions over a loader, of one item, averaged over views."""
 
-from collections.abc import Callable, Iterable
+import copy
+import functools
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,14 +14,18 @@ from presize.callbacks.gather import GatherPredsCallback
 from presize.core.collections import L
 from presize.core.device import map_tensors
 from presize.core.errors import TrainingError
+from presize.data.badlist import BadPicture
 from presize.data.loader import DataLoader
 from presize.data.loaders import TfmdDL
+from presize.data.options import LoaderOptions
+from presize.data.warned import warn_user
 from presize.tensors import TensorBase, TensorMask, TensorPoint
 from presize.train.losses import activation_of, decodes_of, unreduced
 
 if TYPE_CHECKING:
     from presize.learner import Learner
 
+_SHOWN = 4
 # Loaders find the kinds of what they show in their first item; those of a model file have none.
 DISPLAYED: dict[Any, type[TensorBase]] = {"segmentation": TensorMask, "points": TensorPoint}
 
@@ -31,10 +38,12 @@ def validate(
 ) -> L[Any]:
     """Return the loss and the metrics on a loader: `dl`, or number `ds_idx` of the data.
 
+    Where the loader has a quarantine, they are those of the items that can be read.
+
     Raises:
         TrainingError: the loader has no batches, or no targets to compare with.
     """
-    learn.run_validation(learn.dls[ds_idx] if dl is None else dl, cbs)
+    learn.run_validation(_without_stand_ins(learn.dls[ds_idx] if dl is None else dl), cbs)
     row = learn.recorder.row
     if row and row[0] is None:
         raise TrainingError(
@@ -57,6 +66,69 @@ def run_validation(
             learn.forget_batch()
 
 
+@dataclass(frozen=True)
+class Answers:
+    """What a model says of the items of a loader, a row for each that could be read.
+
+    Args:
+        inputs: as the model saw them; None if they were not asked for.
+        preds: predictions after the activation; None if there were no batches.
+        targets: None if the loader has none.
+        decoded: decoded predictions, such as class numbers; None if they were not asked for.
+        losses: the loss of each item; None if they were not asked for.
+        left_out: what could not be read and has no row, by its index in the data set.
+    """
+
+    inputs: Any
+    preds: Any
+    targets: Any
+    decoded: Any
+    losses: Tensor | None
+    left_out: Mapping[int, BadPicture]
+
+    def indices(self) -> Tensor:
+        """Return the index in the data set of each row: int64 [n]."""
+        one = self.preds if isinstance(self.preds, Tensor) else self.preds[0]
+        n = len(one) + len(self.left_out)
+        return torch.tensor([i for i in range(n) if i not in self.left_out], dtype=torch.int64)
+
+
+def ask(
+    learn: "Learner",
+    dl: Any,
+    *,
+    with_input: bool = False,
+    with_decoded: bool = False,
+    with_loss: bool = False,
+    act: Callable[[Any], Any] | None = None,
+    reorder: bool = True,
+    cbs: Callback | Iterable[Callback] | None = None,
+) -> Answers:
+    """Return what the model says of the items of a loader; see `get_preds`."""
+    dl = _in_order(dl) if reorder else _without_stand_ins(dl)
+    gather = GatherPredsCallback(with_input=with_input, with_loss=with_loss)
+    loss_func = learn.loss_func
+    with learn.no_logging(), learn.removed_cbs([learn.recorder]):
+        learn.loss_func = unreduced(loss_func) if with_loss else loss_func
+        try:
+            learn.run_validation(dl, [gather, *L(cbs)])
+        finally:
+            learn.loss_func = loss_func
+    activation: Callable[[Any], Any] = act or activation_of(loss_func)
+    decode: Callable[[Any], Any] = decodes_of(loss_func)
+    raw = gather.all_preds()
+    preds = None if raw is None else activation(raw)
+    decodes = with_decoded and raw is not None
+    return Answers(
+        inputs=gather.all_inputs() if with_input else None,
+        preds=preds,
+        targets=gather.all_targets(),
+        decoded=_displayed(learn, decode(preds)) if decodes else None,
+        losses=gather.all_losses() if with_loss else None,
+        left_out=_left_out(dl),
+    )
+
+
 def get_preds(
     learn: "Learner",
     ds_idx: int = 1,
@@ -71,6 +143,9 @@ def get_preds(
 ) -> tuple[Any, ...]:
     """Return predictions and targets over a loader, in the order of its data set.
 
+    Items that the loader leaves out, because their picture cannot be read, have no row; a warning
+    says which they are. Pictures of a test set that cannot be read are always raised.
+
     Args:
         ds_idx: which loader of the data, if `dl` is not given.
         dl: any loader, also a plain list of batches.
@@ -78,35 +153,72 @@ def get_preds(
         with_decoded: add the decoded predictions, such as class numbers.
         with_loss: add the loss of each item.
         act: what is applied to the model's output; None takes the activation of the loss.
-        reorder: read a shuffling loader in the order of its data set.
+        reorder: read a loader that shuffles or samples whole, in the order of its data set.
         cbs: callbacks for this pass.
 
     Returns:
         ([inputs,] predictions, targets[, decoded][, losses]); targets are None when the
         loader has none.
     """
-    dl = learn.dls[ds_idx] if dl is None else dl
-    if reorder and isinstance(dl, DataLoader):
-        dl = dl.new(shuffle=False, drop_last=False)
-    gather = GatherPredsCallback(with_input=with_input, with_loss=with_loss)
-    loss_func = learn.loss_func
-    with learn.no_logging(), learn.removed_cbs([learn.recorder]):
-        learn.loss_func = unreduced(loss_func) if with_loss else loss_func
-        try:
-            learn.run_validation(dl, [gather, *L(cbs)])
-        finally:
-            learn.loss_func = loss_func
-    activation: Callable[[Any], Any] = act or activation_of(loss_func)
-    decode: Callable[[Any], Any] = decodes_of(loss_func)
-    raw = gather.all_preds()
-    preds = None if raw is None else activation(raw)
-    found: list[Any] = [gather.all_inputs()] if with_input else []
-    found += [preds, gather.all_targets()]
+    answers = ask(
+        learn,
+        learn.dls[ds_idx] if dl is None else dl,
+        with_input=with_input,
+        with_decoded=with_decoded,
+        with_loss=with_loss,
+        act=act,
+        reorder=reorder,
+        cbs=cbs,
+    )
+    warn_of_missing(answers.left_out)
+    found: list[Any] = [answers.inputs] if with_input else []
+    found += [answers.preds, answers.targets]
     if with_decoded:
-        found.append(None if raw is None else _displayed(learn, decode(preds)))
+        found.append(answers.decoded)
     if with_loss:
-        found.append(gather.all_losses())
+        found.append(answers.losses)
     return tuple(found)
+
+
+def warn_of_missing(left_out: Mapping[int, BadPicture]) -> None:
+    """Warn of items that have no row, because they could not be read."""
+    if not left_out:
+        return
+    shown = [
+        f"item {i}" + (f", {bad.where}" if bad.path or bad.name else "")
+        for i, bad in list(left_out.items())[:_SHOWN]
+    ]
+    more = f"; and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+    is_one = len(left_out) == 1
+    warn_user(
+        f"{len(left_out)} item{'' if is_one else 's'} could not be read and "
+        f"{'has' if is_one else 'have'} no row: {'; '.join(shown)}{more}. The rows are those of "
+        "all other items, in the order of the data set."
+    )
+
+
+def _in_order(dl: Any) -> Any:
+    """Return a loader that gives each item once, in the order of the data set."""
+    if not isinstance(dl, DataLoader):
+        return dl
+    options: LoaderOptions = {"shuffle": False, "drop_last": False}
+    if dl.sampler is not None or dl.weights is not None:
+        options |= {"sampler": None, "weights": None}
+    return _without_stand_ins(dl.new(**options))
+
+
+def _without_stand_ins(dl: Any) -> Any:
+    """Return a loader that puts no other item in the place of one that cannot be read."""
+    if not isinstance(dl, DataLoader) or dl.quarantine is None:
+        return dl
+    other = copy.copy(dl)  # also where it leaves out: what it left out before is not counted
+    other.on_bad = "skip"
+    return other
+
+
+def _left_out(dl: Any) -> Mapping[int, BadPicture]:
+    quarantine = dl.quarantine if isinstance(dl, DataLoader) else None
+    return {} if quarantine is None else quarantine.left_out(dl)
 
 
 def _displayed(learn: "Learner", decoded: Any) -> Any:
@@ -169,17 +281,41 @@ def tta(
         )
     views = []
     for view in range(n):
-        augmented = dl.new(shuffle=False, drop_last=False, split_idx=0)
+        augmented = _in_order(dl).new(split_idx=0)
         augmented.set_epoch(view)
-        views.append(get_preds(learn, dl=augmented)[0])
-    plain, targets = get_preds(learn, dl=dl)
-    stacked = torch.stack(views)
+        views.append(ask(learn, augmented, reorder=False))  # reordering would begin at epoch 0
+    *views, plain = _same_rows([*views, ask(learn, dl)])
+    warn_of_missing(plain.left_out)
+    stacked = torch.stack([view.preds for view in views])
     average: Tensor = stacked.amax(0) if use_max else stacked.mean(0)
     if use_max:
-        return torch.stack([average, plain]).amax(0), targets
+        return torch.stack([average, plain.preds]).amax(0), plain.targets
     if beta is None:
-        return (average, plain), targets
-    return torch.lerp(average, plain, beta), targets
+        return (average, plain.preds), plain.targets
+    return torch.lerp(average, plain.preds, beta), plain.targets
+
+
+def _same_rows(passes: list[Answers]) -> list[Answers]:
+    """Return the answers of several passes for the items that each of them could read.
+
+    A picture may be read in one pass and not in the next, as where a network drive comes and goes.
+    """
+    found = {i: bad for answers in passes for i, bad in answers.left_out.items()}
+    missing = {i: found[i] for i in sorted(found)}
+    if all(len(answers.left_out) == len(missing) for answers in passes):
+        return passes
+    gone = torch.tensor(list(missing))
+    made = []
+    for answers in passes:
+        kept = ~torch.isin(answers.indices(), gone)
+        of_kept = functools.partial(_rows, kept)
+        preds, targets = map_tensors(of_kept, (answers.preds, answers.targets))
+        made.append(replace(answers, preds=preds, targets=targets, left_out=missing))
+    return made
+
+
+def _rows(kept: Tensor, values: Tensor) -> Tensor:
+    return values[kept]
 
 
 def show_results(

@@ -13,9 +13,16 @@ class ClassificationInterpretation(Interpretation):
     """Interpretation of a classifier with one label per item; see `from_learner`."""
 
     def __init__(
-        self, learn: Any, dl: Any, preds: Tensor, targs: Tensor, decoded: Tensor, losses: Tensor
+        self,
+        learn: Any,
+        dl: Any,
+        preds: Tensor,
+        targs: Tensor,
+        decoded: Tensor,
+        losses: Tensor,
+        indices: Tensor | None = None,
     ) -> None:
-        super().__init__(learn, dl, preds, targs, decoded, losses)
+        super().__init__(learn, dl, preds, targs, decoded, losses, indices)
         if self.targs.shape != self.decoded.shape:
             raise DataError(
                 f"ClassificationInterpretation needs one class per item, but the targets have the "
@@ -59,5 +66,5 @@ class ClassificationInterpretation(Interpretation):
         """What stands above the pictures of `plot_top_losses`."""
         return f"{super().heading} / Probability"
 
-    def _extra(self, i: int) -> tuple[str, ...]:
-        return (f"{float(self.preds[i][int(self.decoded[i])]):.2f}",)
+    def _extra(self, row: int) -> tuple[str, ...]:
+        return (f"{float(self.preds[row][int(self.decoded[row])]):.2f}",)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from presize.core.errors import DataError
 from presize.core.types import Task
+from presize.inference import ask, warn_of_missing
 from presize.tensors import TensorMask, TensorPoint, show_title
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ DRAWN: dict[Task | None, type[TensorMask | TensorPoint]] = {
 class Interpretation:
     """Predictions, targets and losses of every item of a loader; pictures stay on disk.
 
+    Items whose picture cannot be read have no row; `indices` says which item a row is of.
+
     Args:
         learn: the learner that was asked.
         dl: the loader, in the order of its data set.
@@ -30,6 +33,7 @@ class Interpretation:
         targs: targets, [n, …].
         decoded: decoded predictions, [n, …].
         losses: the loss of each item, [n].
+        indices: the index in the data set of each row, int64 [n]; None for all items in order.
     """
 
     def __init__(
@@ -40,9 +44,11 @@ class Interpretation:
         targs: Tensor,
         decoded: Tensor,
         losses: Tensor,
+        indices: Tensor | None = None,
     ) -> None:
         self.learn, self.dl = learn, dl
         self.preds, self.targs, self.decoded, self.losses = preds, targs, decoded, losses
+        self.indices = torch.arange(len(losses)) if indices is None else indices
         self.task: Task | None = getattr(learn.dls, "task", None)
         self.vocab: Any = getattr(dl, "vocab", None) or getattr(learn.dls, "vocab", None)
 
@@ -62,20 +68,35 @@ class Interpretation:
         source = learn.dls[ds_idx] if dl is None else dl
         if hasattr(source, "new"):
             source = source.new(shuffle=False, drop_last=False)
-        preds, targs, decoded, losses = learn.get_preds(
-            dl=source, with_decoded=True, with_loss=True, act=act
-        )
-        if preds is None:
+        answers = ask(learn, source, with_decoded=True, with_loss=True, act=act)
+        if answers.preds is None:
             raise DataError("There is nothing to interpret: the loader has no items.")
-        if targs is None:
+        if answers.targets is None or answers.losses is None:
             raise DataError(
                 "Interpretation compares predictions with targets, but this loader has no targets. "
                 "For a test set whose labels are known use dls.test_dl(items, with_labels=True)."
             )
-        return cls(learn, source, preds, _plain(targs), _plain(decoded), losses)
+        warn_of_missing(answers.left_out)
+        return cls(
+            learn,
+            source,
+            answers.preds,
+            _plain(answers.targets),
+            _plain(answers.decoded),
+            answers.losses,
+            answers.indices(),
+        )
 
     def top_losses(self, k: int | None = None, *, largest: bool = True) -> tuple[Tensor, Tensor]:
-        """Return the `k` largest (or smallest) losses and the indices of their items."""
+        """Return the `k` largest (or smallest) losses and the indices of their items.
+
+        The indices are those of the data set: `interp.dl.dataset.items[i]` is the item. They are
+        those of the rows of `preds` as well, unless items could not be read; see `indices`.
+        """
+        losses, rows = self._top_rows(k, largest=largest)
+        return losses, self.indices[rows]
+
+    def _top_rows(self, k: int | None, *, largest: bool) -> tuple[Tensor, Tensor]:
         n = len(self.losses)
         top = self.losses.topk(n if k is None else min(k, n), largest=largest)
         return top.values, top.indices
@@ -96,13 +117,11 @@ class Interpretation:
         """
         from presize.show import get_grid
 
-        losses, indices = self.top_losses(k, largest=largest)
-        axes = get_grid(
-            len(indices), nrows, ncols, figsize=figsize, imsize=3.6, suptitle=self.heading
-        )
-        for ax, loss, i in zip(axes, losses.tolist(), indices.tolist(), strict=False):
-            self._draw(i, ax)
-            show_title(self._caption(i, loss), ax, fontsize=9)
+        losses, rows = self._top_rows(k, largest=largest)
+        axes = get_grid(len(rows), nrows, ncols, figsize=figsize, imsize=3.6, suptitle=self.heading)
+        for ax, loss, row in zip(axes, losses.tolist(), rows.tolist(), strict=False):
+            self._draw(row, ax)
+            show_title(self._caption(row, loss), ax, fontsize=9)
         figure: Any = axes[0].figure
         figure.tight_layout()
         return figure
@@ -112,26 +131,27 @@ class Interpretation:
         """What stands above the pictures of `plot_top_losses`."""
         return "Loss" if self.task in DRAWN else "Prediction / Actual / Loss"
 
-    def _draw(self, i: int, ax: Any) -> None:
-        """Read item `i` again and draw its input, and a prediction that belongs on it."""
-        batch, n = self.dl.batch_of([i]), self.dl.n_inp
+    def _draw(self, row: int, ax: Any) -> None:
+        """Read the item of a row again and draw its input, and a prediction that belongs on it."""
+        batch, n = self.dl.batch_of([int(self.indices[row])]), self.dl.n_inp
         if self.task not in DRAWN:
             self.dl.decode_batch(batch, max_n=1)[0][0].show(ctx=ax)
             return
         kind = DRAWN[self.task]
-        whole = self.dl.decode_batch((*batch[:n], kind(self.decoded[i : i + 1])), max_n=1)[0]
+        decoded = kind(self.decoded[row : row + 1])
+        whole = self.dl.decode_batch((*batch[:n], decoded), max_n=1)[0]
         for value in (whole[0], *whole[n:]):
             value.show(ctx=ax)
 
-    def _caption(self, i: int, loss: float) -> str:
+    def _caption(self, row: int, loss: float) -> str:
         """Return names, figures and file on a line each: long names overlap on one line."""
-        values = () if self.task in DRAWN else (self.decoded[i], self.targs[i])
-        figures = " / ".join((f"{loss:.2f}", *self._extra(i)))
-        lines = (" / ".join(map(self._name, values)), figures, self._path(i))
+        values = () if self.task in DRAWN else (self.decoded[row], self.targs[row])
+        figures = " / ".join((f"{loss:.2f}", *self._extra(row)))
+        lines = (" / ".join(map(self._name, values)), figures, self._path(row))
         return "\n".join(filter(None, lines))
 
-    def _extra(self, i: int) -> tuple[str, ...]:
-        """Return further figures of item `i` for its caption."""
+    def _extra(self, row: int) -> tuple[str, ...]:
+        """Return further figures of the item of a row for its caption."""
         return ()
 
     def _name(self, value: Tensor) -> str:
@@ -143,8 +163,8 @@ class Interpretation:
             return str(self.vocab[int(value)])
         return ", ".join(f"{v:.4g}" for v in value.flatten().tolist())
 
-    def _path(self, i: int) -> str:
-        item = self.dl.dataset.items[i]
+    def _path(self, row: int) -> str:
+        item = self.dl.dataset.items[int(self.indices[row])]
         return getattr(item, "name", "")
 
 
