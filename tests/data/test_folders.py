@@ -190,6 +190,24 @@ def test_arguments_that_were_mixed_up(named_pictures):
         ImageDataLoaders.from_df("a.csv", named_pictures)
 
 
+def test_an_empty_list_of_files_names_the_folder(tmp_path):
+    label = r"(.+)_\d+.jpg$"
+    for make in (ImageDataLoaders.from_name_re, ImageDataLoaders.from_lists):
+        with pytest.raises(DataError, match=r"`fnames` is empty.* is `.*`, which is empty; give"):
+            make(tmp_path, get_image_files(tmp_path), label)
+    (tmp_path / "notes.txt").touch()
+    (tmp_path / "more").mkdir()
+    with pytest.raises(DataError) as caught:
+        ImageDataLoaders.from_name_func(tmp_path, [], str)
+    assert str(caught.value) == (
+        "There are no files to make loaders of: `fnames` is empty. The folder of the data is "
+        f"`{tmp_path}`, with `more/`, `notes.txt` in it; give the files in it, "
+        "`get_image_files(folder)`."
+    )
+    with pytest.raises(DataError, match="nowhere`, which does not exist"):
+        ImageDataLoaders.from_name_func(tmp_path / "nowhere", [], str)
+
+
 @pytest.mark.parametrize("columns", [{"fn_col": "nam"}, {"label_col": "labl"}])
 def test_a_column_that_is_not_there_is_told_before_the_first_batch(named_pictures, columns):
     frame = pd.DataFrame({"name": ["cat_0.png", "dog_1.png"] * 5, "label": ["cat", "dog"] * 5})

@@ -125,9 +125,18 @@ def _classes(col: Any, strict: bool) -> tuple[list[Label], bool]:
     """Return each class once, and whether their order is given by the column's type."""
     categories = getattr(getattr(col, "cat", col), "categories", None)
     if categories is None:
-        return list(dict.fromkeys(plain_label(o) for o in col if not is_missing(o))), False
+        return list(dict.fromkeys(plain_label(o) for o in _once(col) if not is_missing(o))), False
     occur = set(col) if strict else None
     return [plain_label(o) for o in categories if occur is None or o in occur], True
+
+
+def _once(labels: Iterable[Any]) -> Iterable[Any]:
+    """Return each label once where that is quickly found out, else all."""
+    labels = list(labels)
+    try:
+        return dict.fromkeys(labels)
+    except TypeError:  # arrays of one number, or lists, which are no labels
+        return labels
 
 
 def _sorted(classes: Collection[Label]) -> list[Label]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from presize.core.collector import collector_resting
 from presize.core.errors import DataError, did_you_mean
 from presize.core.paths import Path
 from presize.data.blame import brief
@@ -34,7 +35,7 @@ def image_block(
     y_block: Block,
     options: ImageOptions,
     *,
-    splitter: Callable[[Any], Sequence[Any]],
+    splitter: Callable[[Any], Sequence[Any]] | None,
     get_y: Labeller,
     get_x: Labeller | None = None,
     get_items: Callable[[Any], Any] | None = None,
@@ -66,7 +67,12 @@ def block_for(labels: Sequence[Any]) -> Block:
 
 
 def existing_paths(path: AnyPath, fnames: Sequence[AnyPath]) -> list[Path]:
-    """Return the files as paths; names that are only found in `path` are taken from there."""
+    """Return the files as paths; names that are only found in `path` are taken from there.
+
+    Raises:
+        DataError: there are none.
+        TypeError: `fnames` is one path, or `path` none.
+    """
     if isinstance(fnames, str | os.PathLike):
         raise TypeError(
             f"A list of files is expected, but got one path, `{fnames}`. For the pictures in a "
@@ -77,10 +83,27 @@ def existing_paths(path: AnyPath, fnames: Sequence[AnyPath]) -> list[Path]:
             f"`path`, the folder of the data, comes first and the files second, but the first is "
             f"a {type(path).__name__}."
         )
-    names = [Path(name) for name in fnames]
-    if names and not names[0].exists() and (Path(path) / names[0]).exists():
-        return [Path(path) / name for name in names]
+    with collector_resting():
+        # A path that is one already is not taken apart anew: 1.3 us each.
+        names = [name if isinstance(name, Path) else Path(name) for name in fnames]
+        if names and not names[0].exists() and (Path(path) / names[0]).exists():
+            names = [Path(path) / name for name in names]
+    if not names:
+        raise DataError(
+            f"There are no files to make loaders of: `fnames` is empty. The folder of the data is "
+            f"`{path}`{_listed(Path(path))}; give the files in it, `get_image_files(folder)`."
+        )
     return names
+
+
+def _listed(folder: Path) -> str:
+    """Return what there is in a folder, as the part of an error text after its name."""
+    if not folder.is_dir():
+        return ", which does not exist"
+    names = sorted(p.name for p in folder.iterdir())
+    shown = [f"`{name}{'/' * (folder / name).is_dir()}`" for name in names[:8]]
+    more = ", ..." * (len(names) > 8)
+    return f", with {', '.join(shown)}{more} in it" if names else ", which is empty"
 
 
 def check_columns(df: Any, *readers: ColReader) -> None:

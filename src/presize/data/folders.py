@@ -26,6 +26,9 @@ from presize.data.items import ImageGetter
 from presize.data.labels import ColReader, RegexLabeller, parent_label, using_attr
 from presize.data.loaders import DataLoaders
 from presize.data.splits import ColSplitter, GrandparentSplitter, RandomSplitter
+from presize.data.stream.huggingface import hub_items
+from presize.data.stream.shardlist import Urls
+from presize.data.stream.shardsource import ShardLabel, Shards, picture_of
 
 
 class ImageDataLoaders(DataLoaders):
@@ -260,3 +263,92 @@ class ImageDataLoaders(DataLoaders):
         )
         pairs = list(zip(names, targets, strict=True))
         return cls.from_dblock(block, pairs, path, **common_options(options))
+
+    @classmethod
+    def from_hf(
+        cls,
+        data: Any,
+        image: str | None = None,
+        label: str | None = None,
+        path: AnyPath = ".",
+        valid_pct: float = 0.2,
+        seed: int | None = None,
+        y_block: Block | None = None,
+        n: int | None = None,
+        valid_n: int | None = None,
+        **options: Unpack[ImageOptions],
+    ) -> Self:
+        """Return loaders of a data set of the Hugging Face library `datasets`.
+
+        Of a `DatasetDict` the splits are used as they are, see `hub_items`; of a single data set a
+        part is drawn for validation. Class labels keep their order.
+
+        Args:
+            data: what `load_dataset` returns, also with `streaming=True`.
+            image: the column of the pictures; by default the first of pictures.
+            label: the column of the labels; by default the first of class labels, or `label`.
+            path: see the class.
+            valid_pct: see the class; has no meaning where the data has its own splits.
+            seed: see the class.
+            y_block: the kind of target; by default what the first label looks like.
+            n: of streamed data: the number of training samples, where the library does not say it.
+            valid_n: the same for validation.
+
+        Raises:
+            DataError: see `hub_items`.
+        """
+        items = hub_items(
+            data,
+            image=image,
+            label=label,
+            n=n,
+            valid_n=valid_n,
+            valid_pct=valid_pct,
+            seed=42 if seed is None else seed,
+        )
+        get_y = items.own_getter(1, 1)
+        block = image_block(
+            y_block or block_for([get_y(items[0])]),
+            options,
+            splitter=RandomSplitter(valid_pct, seed) if items.own_splits() is None else None,
+            get_x=items.own_getter(0, 1),
+            get_y=get_y,
+        )
+        return cls.from_dblock(block, items, path, **common_options(options))
+
+    @classmethod
+    def from_shards(
+        cls,
+        urls: Urls,
+        valid: Urls | None = None,
+        path: AnyPath = ".",
+        valid_pct: float = 0.2,
+        seed: int = 42,
+        classes: Sequence[str] | None = None,
+        label: str = "cls",
+        n: int | None = None,
+        valid_n: int | None = None,
+        **options: Unpack[ImageOptions],
+    ) -> Self:
+        """Return loaders of tar shards in the WebDataset layout, on a disk or behind URLs.
+
+        Args:
+            urls: paths or URLs such as `s3://birds/train-{000..099}.tar`; see `Shards`.
+            valid: the shards for validation; by default a part of `urls`.
+            path: see the class.
+            valid_pct: the part of the shards, where `valid` is None.
+            seed: gives the same shards every time.
+            classes: the names of the classes 0, 1, ...; needed where the shards are not on a disk.
+            label: the ending of the files that hold the labels.
+            n: the number of training samples, where no `sizes.json` beside the shards says it.
+            valid_n: the same for validation.
+
+        Raises:
+            DataError: see `Shards`.
+        """
+        source = Shards(
+            urls, valid, n=n, valid_n=valid_n, valid_pct=valid_pct, seed=seed, classes=classes
+        )
+        get_y = ShardLabel(label, classes)
+        block = image_block(CategoryBlock(), options, splitter=None, get_x=picture_of, get_y=get_y)
+        return cls.from_dblock(block, source, path, **common_options(options))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from presize.core.collections import L
+from presize.core.collector import collector_resting
 from presize.core.errors import DataError, did_you_mean
 from presize.core.paths import Path
 
@@ -75,7 +76,8 @@ def get_files(
     for name in _present(root, wanted):
         top = search if name != "." else _Search(search.endings, False, followlinks)
         _scan(str(root / name), top, found, ())
-    return L([Path(name) for name in found])
+    with collector_resting():
+        return L([Path(name) for name in found])
 
 
 def get_image_files(

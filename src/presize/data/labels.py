@@ -11,6 +11,9 @@ from typing import Any
 from presize.core.collections import L
 from presize.core.errors import DataError, did_you_mean
 from presize.core.sequences import listify
+from presize.data.table import TableRow
+
+_MISSING = object()
 
 
 class NoMatchError(DataError):
@@ -122,21 +125,22 @@ def using_attr(f: Callable[[Any], Any], attr: str) -> Callable[[Any], Any]:
 
 
 def _of_attr(item: Any, *, f: Callable[[Any], Any], attr: str) -> Any:
-    if not hasattr(item, attr):
+    value = getattr(item, attr, _MISSING)
+    if value is _MISSING:
         is_path_part = isinstance(item, str) and hasattr(PurePath, attr)
         cure = "Make the items paths: `Path(item)`." if is_path_part else ""
         raise DataError(
             f"`using_attr` looks for the attribute `{attr}`, but the item {item!r} "
             f"({type(item).__name__}) has none.{did_you_mean(attr, _public(item))} {cure}".rstrip()
         )
-    return f(getattr(item, attr))
+    return f(value)
 
 
 class ColReader:
     """The value in one column of a table's row, or an L of those in several columns.
 
     Rows are those of a DataFrame (a Series or, from `itertuples`, a named tuple), dictionaries,
-    or plain tuples and lists.
+    or plain tuples and lists. In a DataBlock the columns of a DataFrame are read once.
 
     Args:
         cols: the name of the column or its number from 0, or a list of them.
@@ -182,29 +186,44 @@ class ColReader:
 def _cell(row: Any, col: str | int) -> Any:
     """Return the value of a row in one column."""
     fields = _columns(row)
-    if isinstance(col, str) or (fields is not None and col in fields):
-        if fields is None:
+    if fields is None:
+        if isinstance(col, str):
             raise DataError(
                 f"Column `{col}` is wanted, but the item is {row!r} ({type(row).__name__}), which "
                 "has no named columns. Give the rows of a DataFrame, or the column's number."
             )
-        if col not in fields:
-            raise DataError(
-                f"There is no column `{col}`.{did_you_mean(col, fields)} The columns are: "
-                f"{', '.join(map(str, fields))}."
-            )
-        return getattr(row, str(col)) if hasattr(row, "_fields") else row[col]
-    count = len(row) if fields is None else len(fields)
+        return row[_numbered(col, len(row))]
+    place = _place(col, fields)
+    if isinstance(row, TableRow):
+        return row.table.cells(place)[row.i]
+    if hasattr(row, "iloc"):
+        return row.iloc[place]
+    return row[fields[place] if isinstance(row, Mapping) else _after_index(row, place)]
+
+
+def _place(col: str | int, fields: list[Any]) -> int:
+    """Return where a column stands among the names of all; a number may be a name, too."""
+    if col in fields:
+        return fields.index(col)
+    if isinstance(col, str):
+        raise DataError(
+            f"There is no column `{col}`.{did_you_mean(col, fields)} The columns are: "
+            f"{', '.join(map(str, fields))}."
+        )
+    return _numbered(col, len(fields))
+
+
+def _numbered(col: int, count: int) -> int:
+    """Return the number of a column from 0, where -1 is the last."""
     if not -count <= col < count:
         raise DataError(f"There is no column {col}: the row has {count} (0 to {count - 1}).")
-    if hasattr(row, "iloc"):
-        return row.iloc[col]
-    # The first field of a DataFrame's named tuple is the row's index, not a column.
-    return row[fields[col] if isinstance(row, Mapping) and fields else _after_index(row, col)]
+    return range(count)[col]
 
 
 def _columns(row: Any) -> list[Any] | None:
     """Return the names of a row's columns; None where they have only numbers."""
+    if isinstance(row, TableRow):
+        return row.table.names
     if isinstance(row, Mapping):
         return list(row)
     if hasattr(row, "iloc"):
@@ -213,8 +232,9 @@ def _columns(row: Any) -> list[Any] | None:
     return None if names is None else [name for name in names if name != "Index"]
 
 
-def _after_index(row: Any, col: int) -> int:
-    return col + 1 if col >= 0 and getattr(row, "_fields", ("",))[0] == "Index" else col
+def _after_index(row: Any, place: int) -> int:
+    # The first field of a DataFrame's named tuple is the row's index, not a column.
+    return place + int(row._fields[0] == "Index")
 
 
 def _as_text(item: Any) -> str:
