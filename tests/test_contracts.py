@@ -16,7 +16,10 @@ BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve"
 BANNED_NAMES = {"eval", "exec", "compile", "__import__"}
 BANNED_METHODS = {("os", "system"), ("os", "popen"), ("yaml", "load")}
 # Training must not need a plotting or table library; they are imported where something is drawn.
-LATE_MODULES = {"matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer"}
+LATE_MODULES = {
+    *("matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer", "cv2"),
+    *("webdataset", "datasets", "fsspec", "braceexpand", "albumentations"),
+}
 
 
 TREES = {p: ast.parse(p.read_text(encoding="utf-8"), filename=str(p)) for p in FILES}

@@ -65,11 +65,13 @@ NOTEBOOKS = {
     "presize.core.randomness": "set_seed",
     "presize.core.pipeline": "Pipeline",
     "presize.core.transform": "ItemTransform RandTransform Transform",
+    "presize.data.albumentationstfm": "AlbumentationsTransform",
     "presize.data.blocks": """
         CategoryBlock ImageBlock MaskBlock MultiCategoryBlock PointBlock RegressionBlock
         TransformBlock
     """,
     "presize.data.category": "Category CategoryMap MultiCategory",
+    "presize.data.check.folder": "check_folder",
     "presize.data.crops": "CropPad PadMode RandomCrop",
     "presize.data.datablock": "DataBlock",
     "presize.data.datasets": "Datasets TfmdLists",
@@ -81,14 +83,19 @@ NOTEBOOKS = {
     "presize.data.loader": "DataLoader",
     "presize.data.loaders": "DataLoaders get_c",
     "presize.data.points": "PointScaler",
+    "presize.data.quarantine": "Quarantine",
     "presize.data.regression": "RegressionSetup",
     "presize.data.resize": "RandomResizedCrop RatioResize Resize ResizeMethod",
     "presize.data.splits": """
         ColSplitter EndSplitter FileSplitter FuncSplitter GrandparentSplitter IndexSplitter
         MaskSplitter RandomSplitter RandomSubsetSplitter TrainTestSplitter
     """,
+    "presize.data.stream.huggingface": "hub_items",
+    "presize.data.stream.shardlist": "shard_sizes",
+    "presize.data.stream.shardsource": "ShardItems ShardLabel Shards",
     "presize.data.tensorise": "IntToFloatTensor ToTensor",
     "presize.data.tfmdloader": "TfmdDL",
+    "presize.data.torchvisiontfm": "TorchvisionTransform",
     "presize.data.urls": "URLs",
     "presize.data.verify": "verify_image verify_images",
     "presize.data.vocab": "Categorize EncodedMultiCategorize MultiCategorize OneHotEncode",

@@ -6,7 +6,7 @@ from PIL import Image
 
 from presize.core.randomness import sample_context
 from presize.data.crops import CropPad, CropTransform, RandomCrop
-from presize.data.cuts import cuts_of, read_through, to_frame
+from presize.data.cuts import cuts_of, read_through, reduction, to_frame
 from presize.data.images import PILImage
 from presize.data.resize import RandomResizedCrop, Resize
 
@@ -71,6 +71,17 @@ def test_a_smaller_copy_of_the_picture_gives_the_same_cut() -> None:
         read_through(p, cuts, to_frame((96, 96)), (96, 96), None) for p in (pixels, half)
     )
     assert np.abs(whole.astype(float) - smaller).mean() < 1.5
+
+
+def test_reduction_counts_started_blocks() -> None:
+    for full in ((313, 450), (8, 8), (1, 1), (3000, 7), (9, 9)):
+        for k in (1, 2, 4, 8):
+            stored = (-(-full[0] // k), -(-full[1] // k))
+            found = reduction(full, stored)
+            # Of a tiny picture several would do; the least is taken.
+            assert found <= k
+            assert (-(-full[0] // found), -(-full[1] // found)) == stored
+    assert reduction((313, 450), (79, 113)) == 4
 
 
 def test_outside_a_cut_lies_its_mirror_image_not_the_rest_of_the_picture() -> None:

@@ -321,7 +321,8 @@ def test_an_unreadable_picture_is_named(picture_folder):
     broken = picture_folder / "train/cat/3.jpg"
     broken.write_bytes(b"no picture")
     for num_workers in (0, 2):
-        dls = folder_block().dataloaders(picture_folder, bs=24, num_workers=num_workers)
+        options = {"bs": 24, "num_workers": num_workers, "on_bad": "raise"}
+        dls = folder_block().dataloaders(picture_folder, **options)
         with pytest.raises(ImageError, match=r"train/cat/3.jpg` cannot be read") as caught:
             list(dls.train)
         assert caught.value.path == broken

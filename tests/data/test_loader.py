@@ -12,12 +12,12 @@ from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from presize.core.collections import L
-from presize.core.errors import DataError
+from presize.core.errors import DataError, ImageError
 from presize.core.foundation import Inf, first
-from presize.core.randomness import draws, sample_context
+from presize.core.randomness import Samples, draws
 from presize.core.transform import RandTransform, Transform
-from presize.data import onepass
 from presize.data.loader import DataLoader
+from presize.data.loaders import TfmdDL
 from presize.tensors import TensorBase
 
 LETTERS = list(string.ascii_lowercase)
@@ -88,16 +88,22 @@ def test_display_types_survive_in_any_thread():
 def test_data_in_memory_needs_no_context_for_each_item(monkeypatch):
     # Entering one costs more than the item itself; without item transforms nothing draws from it.
     entered = []
+    plain = Samples.context
 
-    def counted(*key):
-        entered.append(key)
-        return sample_context(*key)
+    def counted(self, i=None):
+        entered.append(i)
+        return plain(self, i)
 
-    monkeypatch.setattr(onepass, "sample_context", counted)
+    monkeypatch.setattr(Samples, "context", counted)
     data = list(zip(torch.randn(500, 4), torch.ones(500, 1), strict=True))
     dl = DataLoader(data, batch_size=64, shuffle=True)
     assert sum(len(x) for x, _ in dl) == 500
     assert len(entered) <= len(dl)
+
+
+def test_data_in_memory_is_named_where_it_fails_all_the_same():
+    with pytest.raises(DataError, match="Item 2 could not be made into a sample: IndexError"):
+        list(DataLoader([1, 2], 2, n=3, get_idxs=lambda: [0, 2]))
 
 
 # ---- what is no list ---------------------------------------------------------------------------
@@ -288,9 +294,31 @@ def test_one_batch_works_in_every_form():
     assert DataLoader(range(9), 4).batch_of([5, 5, 1]).tolist() == [5, 5, 1]
 
 
-def test_no_batch_says_why():
-    with pytest.raises(DataError, match="no batch to take: the data set has 0 items"):
-        DataLoader([], 4).one_batch()
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (lambda: DataLoader([], 4), "the data set has 0 items."),
+        (lambda: DataLoader([], 4, drop_last=True), "the data set has 0 items."),
+        (
+            lambda: DataLoader((i for i in range(3)), 4, drop_last=True),
+            "batches have 4 samples, of which there are fewer, and drop_last leaves out",
+        ),
+        (lambda: DataLoader(Empty(), 4), "the Empty yields no items."),
+        (lambda: DataLoader([1], 4, after_item=unreadable, on_bad="skip"), "none of the first 4"),
+    ],
+)
+def test_no_batch_says_why(make, why):
+    with pytest.raises(DataError, match=f"There is no batch to take: {why}"):
+        make().one_batch()
+
+
+class Empty:
+    def __iter__(self):
+        return (i for i in ())
+
+
+def unreadable(i):
+    raise ImageError("The picture cannot be read.")
 
 
 # ---- threads -----------------------------------------------------------------------------------
@@ -347,11 +375,34 @@ def test_batches_go_to_the_device():
 
 
 def test_a_batch_larger_than_the_data_is_cut_to_it_with_a_warning():
-    with pytest.warns(UserWarning, match="batch size 64 is larger than the data set of 5 items"):
+    with pytest.warns(UserWarning, match="batch size 64 is larger than the data set of 5") as told:
         dl = DataLoader(range(5), 64, drop_last=True)
+    assert told[0].filename == __file__
     assert (len(dl), dl.bs) == (1, 5)
     assert lists(dl) == [[0, 1, 2, 3, 4]]
     assert dl.new(list(range(100)), drop_last=False).bs == 64
+    with pytest.warns(UserWarning, match="larger than the sampler of 2 indices.*Pass bs=2 or"):
+        assert lists(DataLoader(range(5), 4, sampler=[4, 1], drop_last=True)) == [[4, 1]]
+
+
+@pytest.mark.parametrize(
+    ("name", "way"),
+    [
+        ("pin_memory", r"Batches that go to a GPU \(device=\) are made in page-locked memory by"),
+        ("collate_fn", r"Did you mean `collate`\?"),
+        ("worker_init_fn", "draws are counted, so that no worker needs a seed"),
+        ("persistent_workers", "threads cost nothing to start"),
+        ("prefetch_factor", "Pass prefetch=, the number of batches under way in all"),
+        ("batch_sampler", "Pass sampler=, which gives one index at a time"),
+        ("generator", "pass seed="),
+        ("multiprocessing_context", "which are always spawned"),
+        ("suffle", r"Did you mean `shuffle`\?"),
+    ],
+)
+def test_options_of_other_loaders_are_answered_with_ours(name, way):
+    for kind in (DataLoader, TfmdDL):
+        with pytest.raises(TypeError, match=rf"^{kind.__name__}\(\) got an .*'{name}'\..* {way}"):
+            kind(LETTERS, 2, **{name: None})
 
 
 def test_options_that_contradict_each_other():
@@ -361,6 +412,8 @@ def test_options_that_contradict_each_other():
         DataLoader(LETTERS, 2, bs=3)
     with pytest.raises(ValueError, match="at least one sample, but got batch_size=0"):
         DataLoader(LETTERS, 0)
+    with pytest.raises(ValueError, match="on_bad is .replace., .skip. or .raise., but got .no."):
+        DataLoader(LETTERS, 2, on_bad="no")
     with pytest.raises(ValueError, match="num_workers and prefetch are 0 or more, but got -1"):
         DataLoader(LETTERS, 2, num_workers=-1)
 

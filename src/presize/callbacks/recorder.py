@@ -1,5 +1,6 @@
 """Records losses, metrics and rates; draws their curves."""
 
+import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from presize.callbacks.base import Callback
+from presize.callbacks.bottleneck import Waiting, tell
 from presize.core.collections import L
 from presize.core.errors import TrainingError
 from presize.train.metrics import AvgLoss, AvgSmoothLoss, Metric
@@ -50,6 +52,7 @@ class Recorder(Callback):
         self.row: list[Any] = []
         self._losses: list[Tensor] = []
         self._start = 0.0
+        self._waiting = Waiting()
 
     @property
     def losses(self) -> list[float]:
@@ -69,6 +72,7 @@ class Recorder(Callback):
         if self.add_time:
             self.metric_names.append("time")
         self.smooth_loss.reset()
+        self._waiting = Waiting()
 
     def before_epoch(self, learn: "Learner") -> None:
         """Start the clock and an empty row."""
@@ -76,6 +80,7 @@ class Recorder(Callback):
 
     def before_train(self, learn: "Learner") -> None:
         """Start the training metrics."""
+        self._waiting.begin(learn.dl)
         self.loss.reset()
         if self.train_metrics:
             _reset(learn.metrics)
@@ -106,6 +111,7 @@ class Recorder(Callback):
 
     def after_train(self, learn: "Learner") -> None:
         """Put the train loss (and metrics) into the row."""
+        self._waiting.add(learn.dl)
         self.iters.append(len(self._losses))
         self.row.append(_number(self.smooth_loss.value))
         if self.train_metrics:
@@ -123,6 +129,12 @@ class Recorder(Callback):
         if self.add_time:
             cells.append(format_time(time.perf_counter() - self._start))
         learn.logger(cells)
+
+    def after_fit(self, learn: "Learner") -> None:
+        """Say so if the model waited for data; not on the way out of an error."""
+        verdict = None if sys.exception() is not None else self._waiting.verdict(learn.dls.train)
+        if verdict is not None:
+            tell(learn, verdict)
 
     def final_record(self) -> L[Any]:
         """Return the last epoch's losses and metrics.

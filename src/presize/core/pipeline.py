@@ -45,7 +45,9 @@ class Pipeline:
         if isinstance(funcs, Pipeline):
             self.add(funcs.fs)
         elif funcs is not None:
-            self.add(funcs if isinstance(funcs, Iterable) else [funcs])
+            # What can be called is one, also where it is a list of transforms itself.
+            several = isinstance(funcs, Iterable) and not callable(funcs)
+            self.add(funcs if several else [funcs])
 
     def add(self, functions: Iterable[Transform | type[Transform] | Function]) -> None:
         """Add transforms, and sort all by `order`; equals keep the order of their listing."""

@@ -18,6 +18,7 @@ import torch
 
 UintArray = npt.NDArray[np.uint32]
 FloatArray = npt.NDArray[np.float64]
+Indices = Sequence[int] | npt.NDArray[np.int64] | int
 
 _MULTIPLIERS = (np.uint64(0xD2511F53), np.uint64(0xCD9E8D57))
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -133,7 +134,7 @@ class Samples:
     little more than one (0.15 ms for ten rounds of NumPy).
     """
 
-    def __init__(self, seed: int, epoch: int, indices: Sequence[int] | int) -> None:
+    def __init__(self, seed: int, epoch: int, indices: Indices) -> None:
         self.seed, self.epoch = seed, epoch
         self.indices = np.atleast_1d(np.asarray(indices, dtype=np.int64))
         self._counted: dict[str, _Counted] = {}
@@ -170,9 +171,7 @@ _context = _Context()
 _loose = _Loose()
 
 
-def sample_context(
-    seed: int, epoch: int, indices: Sequence[int] | int
-) -> AbstractContextManager[None]:
+def sample_context(seed: int, epoch: int, indices: Indices) -> AbstractContextManager[None]:
     """Key all draws inside by these samples: one index for an item, several for a batch."""
     return Samples(seed, epoch, indices).context()
 

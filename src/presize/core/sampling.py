@@ -14,10 +14,10 @@ Mode = Literal["bilinear", "nearest", "bicubic"]
 PadMode = Literal["reflection", "border", "zeros"]
 
 # Bilinear reading spans two input pixels, so it stays honest while the picture shrinks by up to
-# about 2; beyond, several reads are averaged for each output pixel. PSNR to the exact area mean
-# on five photos, one read against that rule: 43.9 dB at 1.1, 41.5 at 1.5, 36.5 -> 48.6 at 2.1,
-# 33.7 -> 47.7 at 2.7, 28.2 -> 47.7 at 5.3. The first step lies just above 460 / 224.
-_REACH = 2.1
+# about 2; beyond, several reads are averaged for each output pixel. PSNR to the exact area mean on
+# two photos (benchmarks/antialias.py), one read against that rule: 32.3 dB at 1.1, 33.0 at 1.5,
+# 32.1 at 2.1, 31.0 -> 38.6 at 2.7, 26.4 -> 41.2 at 5.3. The first step lies just above 460 / 224.
+REACH = 2.1
 _MOST_READS = 16
 
 
@@ -67,7 +67,7 @@ def coordinates(maps: Maps, hw: HW, size: HW, *, like: Tensor) -> Tensor:
 def _reads(maps: Maps, hw: HW, size: HW) -> np.ndarray[tuple[int, int], np.dtype[np.int64]]:
     """Return how many reads, down and across, each picture needs for one output pixel: [n,2]."""
     steps = np.stack(shrinkage(maps, hw, size), axis=1)
-    return np.clip(np.ceil(steps / _REACH), 1, _MOST_READS).astype(np.int64)
+    return np.clip(np.ceil(steps / REACH), 1, _MOST_READS).astype(np.int64)
 
 
 def _read(x: Tensor, grid: Tensor, mode: Mode, pad_mode: PadMode) -> Tensor:

@@ -228,12 +228,31 @@ class RandTransform(Transform):
             return super().__call__(x, split_idx)
 
 
+Adapter = Callable[[Any], Transform | None]
+_adapters: list[Adapter] = []
+
+
+def adapter(make: Adapter) -> Adapter:
+    """Let `as_transform` ask `make` first, which returns None for what it has no transform for.
+
+    So the transforms of other libraries can be used by layers that do not know them.
+    """
+    _adapters.append(make)
+    return make
+
+
 def as_transform(function: Transform | type[Transform] | Function) -> Transform:
-    """Return a transform: itself, an instance of the class, or the function wrapped."""
+    """Return a transform: itself, an instance of the class, or the function wrapped.
+
+    What another library calls a transform becomes one of ours, if there is an `adapter` for it.
+    """
     if isinstance(function, Transform):
         return function
     if isinstance(function, type) and issubclass(function, Transform):
         return function()
+    made = next((made for make in _adapters if (made := make(function)) is not None), None)
+    if made is not None:
+        return made
     if not callable(function):
         raise TypeError(
             f"A pipeline is made of transforms and functions, but got {function!r} "

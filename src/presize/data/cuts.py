@@ -58,18 +58,17 @@ class Cut:
         """Return the map from the frame of the result to pixel numbers of the picture: [3,3].
 
         Args:
-            stored: (height, width) of the picture as it is at hand, which may be smaller than
-                `source`.
+            stored: (height, width) of the picture as it is at hand, 1/1 to 1/8 of `source`.
         """
-        (height, width), (rows, columns) = self.source, self.size
+        rows, columns = self.size
         left, top, right, bottom = self.box
         across, down = (right - left) / columns, (bottom - top) / rows
         half = min(self.size) / 2  # pixels of the result in one unit of its frame
-        x, y = stored[1] / width, stored[0] / height
+        times = reduction(self.source, stored)
         return np.array(
             [
-                [half * across * x, 0, (left + columns / 2 * across) * x - 0.5],
-                [0, half * down * y, (top + rows / 2 * down) * y - 0.5],
+                [half * across / times, 0, (left + columns / 2 * across) / times - 0.5],
+                [0, half * down / times, (top + rows / 2 * down) / times - 0.5],
                 [0, 0, 1],
             ]
         )
@@ -77,8 +76,22 @@ class Cut:
     def window(self, stored: Shape) -> tuple[slice, slice]:
         """Return the rows and columns of the picture at hand that the box touches."""
         left, top, right, bottom = self.box
-        y, x = stored[0] / self.source[0], stored[1] / self.source[1]
-        return _whole(top * y, bottom * y, stored[0]), _whole(left * x, right * x, stored[1])
+        times = reduction(self.source, stored)
+        return (
+            _whole(top / times, bottom / times, stored[0]),
+            _whole(left / times, right / times, stored[1]),
+        )
+
+
+def reduction(full: Shape, stored: Shape) -> int:
+    """Return how many pixels of the full picture, down and across, one that is at hand stands for.
+
+    1, 2, 4 or 8; the last row and column stand for what is left.
+    """
+    fits = (k for k in (1, 2, 4, 8) if (-(-full[0] // k), -(-full[1] // k)) == stored)
+    times = next(fits, None)
+    assert times is not None, (full, stored)
+    return times
 
 
 def cuts_of(crops: Sequence[CropTransform], source: Shape, *, middle: bool) -> list[Cut]:

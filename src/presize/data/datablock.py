@@ -34,6 +34,7 @@ from presize.data.blockparts import (
     made_blocks,
 )
 from presize.data.datasets import Datasets
+from presize.data.described import can_walk, check_walk, own_getter, own_splits, with_classes
 from presize.data.labelcheck import check_vocab
 from presize.data.loaders import DataLoaders
 from presize.data.merging import copied, listed, merged
@@ -122,19 +123,22 @@ class DataBlock:
         items = self._items_of(source)
         if verbose:
             print(f"Found {len(items)} items")
-        splitter = self.splitter or RandomSplitter()
-        splits = check_splits(splitter(items), len(items), splitter)
+        splits = own_splits(items, self.splitter)
+        if splits is None:
+            splitter = self.splitter or RandomSplitter()
+            splits = check_splits(splitter(items), len(items), splitter)
         if verbose:
             print(f"{len(splits)} datasets of sizes {','.join(str(len(s)) for s in splits)}")
         dsets = Datasets(
             items,
-            [self._type_tfms(i) for i in range(len(self.blocks))],
+            [self._type_tfms(i, items) for i in range(len(self.blocks))],
             n_inp=self.n_inp,
             splits=splits,
             dl_type=self.dl_type,
             do_setup=False,
             task=self.task,
         )
+        check_walk(dsets)
         for tl in dsets.tls:
             if verbose:
                 print(f"Setting up {tl.tfms}")
@@ -234,11 +238,13 @@ class DataBlock:
             "folders further down, which `get_image_files` looks into by itself."
         )
 
-    def _type_tfms(self, i: int) -> list[Any]:
+    def _type_tfms(self, i: int, items: Any = None) -> list[Any]:
         """Return the transforms from an item to the value of block `i`, as fresh copies."""
         getter = self.getters[i]
+        if getter is None:
+            getter = own_getter(items, i, self.n_inp)
         taking = [] if getter is None else as_getter(getter)
-        return [*taking, *map(copied, self.blocks[i].type_tfms)]
+        return [*taking, *map(copied, with_classes(self.blocks[i], getter))]
 
 
 def _check_labels(dsets: Datasets) -> None:
@@ -248,8 +254,9 @@ def _check_labels(dsets: Datasets) -> None:
             continue
         if len(tl.vocab) < 2 and not _all_the_same(tl.items):
             check_vocab(tl.vocab)
-        for _ in named_errors(tl.valid):
-            pass
+        if can_walk(tl.valid.items):
+            for _ in named_errors(tl.valid):
+                pass
 
 
 def _all_the_same(items: Any) -> bool:

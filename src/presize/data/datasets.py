@@ -7,11 +7,15 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
+from PIL.Image import Image
+
 from presize.core.collections import L
+from presize.core.errors import ImageError
 from presize.core.pipeline import Pipeline
 from presize.core.transform import Transform
 from presize.core.types import Task
-from presize.data.rows import Rows, as_items, row, rows
+from presize.data.images import PILBase
+from presize.data.rows import as_items, row, rows, rows_for
 from presize.data.splitview import SplitView
 from presize.data.vocab import (
     Categorize,
@@ -31,6 +35,9 @@ _TASKS: tuple[tuple[type[Transform], Task], ...] = (
     (EncodedMultiCategorize, "multilabel"),
     (RegressionSetup, "regression"),
 )
+
+
+_FILES = (str, os.PathLike, bytes)
 
 
 class TfmdLists(SplitView):
@@ -64,13 +71,14 @@ class TfmdLists(SplitView):
         self.tfms = Pipeline(_without_none(tfms), split_idx=split_idx)
         super().__init__(len(self.items), splits, split_idx, dl_type)
         self._types: tuple[type, ...] | None = None
+        self._rows = rows_for(self.items, self.tfms)
         if do_setup:
             self.setup(train_setup)
 
     def setup(self, train_setup: bool = True) -> None:
         """Set the transforms up, each from what the ones before make of the (training) items."""
         seen = rows(self.items, self.splits[0]) if train_setup else self.items
-        self.tfms.setup(Rows(seen), train_setup=False)
+        self.tfms.setup(rows_for(seen, self.tfms), train_setup=False)
 
     def with_items(self, items: Any, split_idx: int | None = None) -> Self:
         """Return other items seen through the same transforms, which stay as they are set up."""
@@ -99,6 +107,7 @@ class TfmdLists(SplitView):
             return self
         other = self.with_items(self.items, self.split_idx)
         other.tfms.fs = self.tfms.fs[start:]
+        other._rows = rows_for(other.items, other.tfms)
         return other
 
     def _stage_of(self, item: Any) -> int:
@@ -106,8 +115,17 @@ class TfmdLists(SplitView):
         if not len(self.items) or _is_a(item, type(row(self.items, 0))):
             return 0
         if self._types is None:
-            self._types = self._stage_types(row(self.items, 0))
+            self._types = self._first_stage_types()
         return next((i for i, kind in enumerate(self._types) if _is_a(item, kind)), 0)
+
+    def _first_stage_types(self) -> tuple[type, ...]:
+        """Return the types on the way of the first item whose picture can be read."""
+        for i in range(len(self.items)):
+            try:
+                return self._stage_types(row(self.items, i))
+            except ImageError:
+                continue
+        return ()
 
     def _stage_types(self, value: Any) -> tuple[type, ...]:
         """Return the type of `value` before each transform and after the last."""
@@ -120,8 +138,12 @@ class TfmdLists(SplitView):
     def _subset(self, indices: Sequence[int], split_idx: int) -> Self:
         return self.with_items(rows(self.items, indices), split_idx)
 
+    def item(self, i: int) -> Any:
+        """Return item `i` in the form that the transforms take best."""
+        return self._rows[i]
+
     def _at(self, i: int) -> Any:
-        return self.tfms(row(self.items, i))
+        return self.tfms(self._rows[i])
 
     def __getattr__(self, name: str) -> Any:
         # Only reached for names that it has not itself, such as `vocab`.
@@ -289,7 +311,8 @@ def _checked_n_inp(n_inp: int | None, n: int) -> int:
 
 
 def _is_a(item: Any, kind: type) -> bool:
-    """Return whether an item is of a kind; names and paths are one kind."""
-    if isinstance(item, str | os.PathLike):
-        return issubclass(kind, str | os.PathLike)
+    """Return whether an item is of a kind; all that a picture is opened from is one kind."""
+    plain = isinstance(item, Image) and not isinstance(item, PILBase)
+    if isinstance(item, _FILES) or plain:
+        return issubclass(kind, _FILES) or isinstance(item, kind)
     return isinstance(item, kind)

@@ -2,45 +2,67 @@
 
 import copy
 import itertools
-import warnings
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Self, Unpack
+from typing import TYPE_CHECKING, Any, Never, Self, Unpack
 
 import torch
 
 from presize.core.errors import DataError
 from presize.core.pipeline import Pipeline
-from presize.core.randomness import default_seed, shuffled
+from presize.core.randomness import shuffled
 from presize.core.transform import Transform
-from presize.data.onepass import Entry, Pass
-from presize.data.options import Device, LoaderOptions, Tfms
+from presize.data.flow import Flow
+from presize.data.loaderchecks import checked_size, one_size, why_empty
+from presize.data.onepass import Pass
+from presize.data.options import Device, LoaderOptions, Tfms, Weights, refuse_unknown
+from presize.data.position import Position, Resumable
+from presize.data.processes import ProcessPool, shared_pool
+from presize.data.quarantine import Quarantine
 from presize.data.rows import can_be_indexed, count, row, walk
+from presize.data.samplers import Weighted, check_sampler, indices_of, keyed, length_of
+from presize.data.samples import Entry
+from presize.data.slots import SlotPool
+from presize.data.stream.itemstream import stream_of
 
-# The k-th time that an item comes up in an epoch, its draws are keyed by index + k * this.
-_REPEAT = 1 << 40
+if TYPE_CHECKING:
+    from presize.data.badreads import OnBad
+    from presize.data.caching.cache import PictureCache
+
 # What loaders elsewhere let a subclass replace, and what to replace here.
 _NEVER_CALLED = {
     "create_batch": "collate(self, samples)",
     "shuffle_fn": "get_idxs(self)",
     "collate_fn": "collate(self, samples)",
 }
+# Two threads that begin a pass of one loader begin two epochs.
+_beginning = threading.RLock()
 
 
-class DataLoader:
+class DataLoader(Resumable):
     """Batches of a collection: `for x, y in DataLoader(pairs, batch_size=64, shuffle=True)`.
 
     The batches are the same for any number of workers, which are threads: what they do in Python
     takes turns, while decoding, resizing and tensor operations run side by side. Draws depend on
-    the seed, the epoch and the item alone. A subclass may define `create_item`, `get_idxs`, and,
-    as methods, the functions from `before_iter` to `collate`.
+    the seed, the epoch and the item alone. A pass that is left half way can be gone on with after
+    a restart, see `state_dict`; the next one is that of the next epoch. A subclass may define
+    `create_item`, `get_idxs`, and, as methods, the functions from `before_iter` to `collate`.
 
     Args:
         dataset: anything that can be indexed or walked through, also without end (with `n`). What
             cannot be indexed is read in the calling thread; its transforms run in the workers.
         batch_size: samples in a batch; None yields single samples, their arrays as tensors.
         shuffle: a new order every epoch.
+        sampler: the indices of a pass, in place of shuffling: a list, or an object that yields them
+            anew in every pass, such as PyTorch's samplers. If it has a `set_epoch`, that is called.
+        weights: how often each item comes up, relative to the others: a number for each, or
+            "balanced", each class equally often. A pass then draws `n` items, by default as many
+            as there are, and may draw an item again.
         bs: the short name of `batch_size`.
         num_workers: threads that work ahead; 0 does everything in the calling thread.
+        processes: let each of these threads have a process make its samples: for slow transforms
+            in pure Python. All that makes a sample has to be importable, and a script needs its
+            `if __name__ == "__main__":`. Pictures that are only cut are made by threads anyway.
         drop_last: leave out a last batch that is not full.
         indexed: whether items are asked for by index; None finds out.
         n: take only so many items; needed for data without end.
@@ -50,6 +72,11 @@ class DataLoader:
         timeout: seconds to wait for a batch; 0 waits for ever.
         split_idx: 0 for a training set, 1 for validation: which transforms apply, and with 1
             every pass has the same draws.
+        cache: keeps decoded pictures from one epoch to the next.
+        on_bad: what becomes of a sample whose picture cannot be read: "replace" makes it of another
+            item of its class (left out where split_idx is 1, and where the data has no positions),
+            "skip" leaves it out, "raise" or None raises.
+        quarantine: lists what was replaced or left out; by default a list of the loader's own.
         before_iter, after_iter: called without arguments before and after a pass.
         after_item: transforms of a sample; a function sees the whole of it.
         before_batch: transforms of the list of samples.
@@ -87,6 +114,12 @@ class DataLoader:
         prefetch: int = 2,
         timeout: float = 0.0,
         split_idx: int | None = None,
+        sampler: Iterable[int] | None = None,
+        weights: Weights = None,
+        processes: bool = False,
+        cache: "PictureCache | None" = None,
+        on_bad: "OnBad | None" = None,
+        quarantine: Quarantine | None = None,
         before_iter: Callable[[], object] | None = None,
         after_item: Tfms = None,
         before_batch: Tfms = None,
@@ -94,30 +127,35 @@ class DataLoader:
         after_iter: Callable[[], object] | None = None,
         collate: Callable[[list[Any]], Any] | None = None,
         get_idxs: Callable[[], Iterable[int]] | None = None,
+        **unknown: Never,
     ) -> None:
+        refuse_unknown(unknown, f"{type(self).__name__}()", LoaderOptions.__annotations__)
+        super().__init__(seed)
         self.dataset, self.split_idx = dataset, split_idx
         self.indexed = can_be_indexed(dataset, n) if indexed is None else indexed
-        self._asked_n, self._asked_bs = n, _one_size(batch_size, bs)
+        self._asked_n, self._asked_bs = n, one_size(batch_size, bs)
         self.n = count(dataset, n, indexed=self.indexed)
         self.shuffle, self.drop_last = shuffle, drop_last
         self.num_workers, self.prefetch, self.timeout = num_workers, prefetch, timeout
+        self.processes, self.cache = processes, cache
         self.device = None if device is None else torch.device(device)
-        self.seed = seed
-        self.before_iter: Any = self._own("before_iter", before_iter)
-        self.after_iter: Any = self._own("after_iter", after_iter)
-        self.after_item: Any = self._as_stage(self._own("after_item", after_item))
-        self.before_batch: Any = self._as_stage(self._own("before_batch", before_batch))
-        self.after_batch: Any = self._as_stage(self._own("after_batch", after_batch))
-        self.collate: Any = self._own("collate", collate)
-        self.epoch, self._peeks = 0, 0
-        if get_idxs is not None:
-            self.get_idxs = get_idxs  # type: ignore[method-assign]  # as users do it
-        self.bs = self._checked_bs()
+        self._set_hooks(before_iter, after_iter, collate)
+        self._set_stages(after_item, before_batch, after_batch)
+        self._set_order(sampler, weights, get_idxs)
+        self._set_quarantine(on_bad, quarantine)
+        self.pool: ProcessPool | None = shared_pool() if processes else None
+        self.slot_pool, self.flow = SlotPool(), Flow()
+        self._peeks = 0
+        self.bs = checked_size(self, self._asked_bs, self._length())
 
     # ---- what a subclass or a user may replace ---------------------------------------------
 
     def get_idxs(self) -> Iterable[int]:
         """Return the indices of the pass that comes next, in their order."""
+        if self.sampler is not None:
+            return indices_of(self.sampler, self.epoch)
+        if self._weighted is not None:
+            return self._weighted.indices(self.current_seed(), self.epoch)
         if self.n is None:
             return itertools.count()
         if self.shuffle:
@@ -127,26 +165,34 @@ class DataLoader:
 
     def create_item(self, ref: Any) -> Any:
         """Return a sample: of its index, or, where the data is not indexed, of the item itself."""
-        return row(self.dataset, ref) if self.indexed else ref
+        if self.indexed:
+            return row(self.dataset, ref)
+        return ref if stream_of(self.dataset) is None else self.dataset._at(ref)
 
     # ---- batches ---------------------------------------------------------------------------
 
     def __iter__(self) -> Iterator[Any]:
-        once = Pass(self, self.epoch)
-        entries = self._entries()
-        if self.split_idx != 1:
-            self.epoch += 1
-        return self._batches(once, entries)
+        with _beginning:
+            once, start = Pass(self, self.epoch), self._start
+            entries = self._entries(start * (self.bs or 1))
+            self._start = 0
+            if self.split_idx != 1:
+                self.epoch += 1
+            self.flow = Flow(once.stream, single=self.bs is None)
+            self._under_way = here = Position(once, start, self.flow)
+        return self._batches(here, entries)
 
     def __len__(self) -> int:
-        if self.n is None:
+        length = self._length()
+        if length is None:
+            what = self.dataset if self.sampler is None else self.sampler
             raise TypeError(
-                f"How many batches there are is not known: the {type(self.dataset).__name__} has "
+                f"How many batches there are is not known: the {type(what).__name__} has "
                 "no length. Pass n=, the number of items to take, or make a list of them."
             )
         if self.bs is None:
-            return self.n
-        return self.n // self.bs if self.drop_last else -(-self.n // self.bs)
+            return length
+        return length // self.bs if self.drop_last else -(-length // self.bs)
 
     @property
     def batch_size(self) -> int | None:
@@ -161,45 +207,61 @@ class DataLoader:
         Raises:
             DataError: there is no data.
         """
-        look = copy.copy(self)
+        look = self._here()
         if self.split_idx != 1:
             self._peeks += 1
             look.epoch = -self._peeks  # epochs that no training has
         entries = itertools.islice(look._entries(), self.bs or 1)
         for batch in Pass(look, look.epoch).run(entries, self.num_workers):
             return batch
-        raise DataError(
-            f"There is no batch to take: the data set has {self.n or 0} items, batches have "
-            f"{self.bs}{' and drop_last leaves out smaller ones' if self.drop_last else ''}."
-        )
+        raise DataError(f"There is no batch to take: {why_empty(look, self._length())}")
 
     def batch_of(self, indices: Sequence[int]) -> Any:
-        """Return the batch of the items at these indices, made in the calling thread."""
-        whole = copy.copy(self)
-        whole.bs, whole.drop_last = len(indices), False
-        return next(Pass(whole, self.epoch).run(_keyed(indices), 0))
+        """Return the batch of the items at these indices, made in the calling thread.
 
-    def _batches(self, once: Pass, entries: Iterator[Entry]) -> Iterator[Any]:
+        Raises:
+            ImageError: a picture cannot be read; no other one takes its place.
+        """
+        whole = self._here()
+        whole.bs, whole.drop_last, whole.quarantine = len(indices), False, None
+        stream = stream_of(self.dataset)
+        entries: Iterator[Entry] = keyed(indices)
+        if stream is not None:
+            entries = ((key, stream[index]) for key, index in entries)
+        return next(Pass(whole, self.epoch).run(entries, 0))
+
+    def _batches(self, here: Position, entries: Iterator[Entry]) -> Iterator[Any]:
         if self.before_iter is not None:
             self.before_iter()
-        yield from once.run(entries, self.num_workers)
+        yield from here.flow.watch(here.once.run(entries, self.num_workers))
+        if self._under_way is here:
+            self._under_way = None
+        if self.quarantine is not None:
+            self.quarantine.report()
         if self.after_iter is not None:
             self.after_iter()
 
-    def _entries(self) -> Iterator[Entry]:
+    def _entries(self, start: int = 0) -> Iterator[Entry]:
+        """Return what samples are made of, from number `start` of the pass on."""
+        stream = stream_of(self.dataset)
+        if stream is not None:
+            seed = self.current_seed()
+            samples = stream.entries(shuffle=self.shuffle, seed=seed, epoch=self.epoch, start=start)
+            return itertools.islice(samples, None if self.n is None else self.n - start)
         if not self.indexed:
-            return enumerate(itertools.islice(walk(self.dataset), self.n))
-        return _keyed(itertools.islice(iter(self.get_idxs()), self.n))
+            return itertools.islice(enumerate(walk(self.dataset)), start, self.n)
+        limit = self._length() if self.sampler is None else self._asked_n
+        indices = itertools.islice(iter(self.get_idxs()), limit)
+        return itertools.islice(keyed(indices), start, None)
 
-    # ---- epochs and seeds ------------------------------------------------------------------
+    def _batches_in_pass(self) -> int | None:
+        return None if self._length() is None else len(self)
 
-    def set_epoch(self, epoch: int) -> None:
-        """Let the next pass be that of `epoch`: its order and its draws."""
-        self.epoch = epoch
-
-    def current_seed(self) -> int:
-        """Return the seed that the next pass uses."""
-        return default_seed() if self.seed is None else self.seed
+    def _length(self) -> int | None:
+        """Return how many samples a pass takes; None if that is not known."""
+        if self.sampler is not None:
+            return length_of(self.sampler, self._asked_n)
+        return self.n if self._weighted is None else self._weighted.n
 
     # ---- others like it --------------------------------------------------------------------
 
@@ -207,15 +269,31 @@ class DataLoader:
         """Return a loader like this one, with another data set or other options."""
         kept = self._options()
         if dataset is not None:
-            kept["indexed"], kept["n"] = None, None
+            of_the_items: LoaderOptions = {"indexed": None, "n": None, "quarantine": None}
+            kept |= {**of_the_items, "sampler": None, "weights": None}
         if "bs" in options:
             kept["batch_size"] = None
+        if options.get("sampler") is not None:
+            kept["weights"], kept["shuffle"] = None, False
+        if options.get("weights") is not None:
+            kept["sampler"] = None
         return type(self)(self.dataset if dataset is None else dataset, **(kept | options))
 
     def to(self, device: Device) -> Self:
         """Let the batches go to `device`; returns the loader."""
         self.device = None if device is None else torch.device(device)
         return self
+
+    def close(self) -> None:
+        """End worker processes, if there are any; a further pass starts them again."""
+        if self.pool is not None:
+            self.pool.close()
+
+    def _here(self) -> Self:
+        """Return a copy for a look, without worker processes, whose start would take seconds."""
+        look = copy.copy(self)
+        look.processes = False
+        return look
 
     def _options(self) -> LoaderOptions:
         return {
@@ -230,6 +308,12 @@ class DataLoader:
             "prefetch": self.prefetch,
             "timeout": self.timeout,
             "split_idx": self.split_idx,
+            "sampler": self.sampler,
+            "weights": self.weights,
+            "processes": self.processes,
+            "cache": self.cache,
+            "on_bad": self.on_bad,
+            "quarantine": self.quarantine,
             "before_iter": self.before_iter,
             "after_item": self.after_item,
             "before_batch": self.before_batch,
@@ -239,6 +323,34 @@ class DataLoader:
         }
 
     # ---- checks ----------------------------------------------------------------------------
+
+    def _set_hooks(self, before_iter: Any, after_iter: Any, collate: Any) -> None:
+        self.before_iter: Any = self._own("before_iter", before_iter)
+        self.after_iter: Any = self._own("after_iter", after_iter)
+        self.collate: Any = self._own("collate", collate)
+
+    def _set_stages(self, after_item: Tfms, before_batch: Tfms, after_batch: Tfms) -> None:
+        self.after_item: Any = self._as_stage(self._own("after_item", after_item))
+        self.before_batch: Any = self._as_stage(self._own("before_batch", before_batch))
+        self.after_batch: Any = self._as_stage(self._own("after_batch", after_batch))
+
+    def _set_order(self, sampler: Any, weights: Weights, get_idxs: Any) -> None:
+        self.sampler, self.weights = sampler, weights
+        check_sampler(self, own_order=get_idxs is not None)
+        self._weighted: Weighted | None = None
+        if weights is not None:
+            drawn = len(self.dataset) if self._asked_n is None else self._asked_n
+            self._weighted = Weighted(self.dataset, weights, drawn)
+        if get_idxs is not None:
+            self.get_idxs = get_idxs  # type: ignore[method-assign]  # as users do it
+
+    def _set_quarantine(self, on_bad: "OnBad | None", quarantine: Quarantine | None) -> None:
+        if on_bad not in (None, "replace", "skip", "raise"):
+            raise ValueError(f'on_bad is "replace", "skip" or "raise", but got {on_bad!r}.')
+        self.on_bad = on_bad
+        self.quarantine: Quarantine | None = None
+        if on_bad in ("replace", "skip"):
+            self.quarantine = Quarantine(self.n) if quarantine is None else quarantine
 
     def _as_stage(self, tfms: Tfms) -> Any:
         """Return a pipeline of transforms; a plain function stays one and sees all of a sample."""
@@ -251,50 +363,3 @@ class DataLoader:
         """Return an option, or, where it is not given, the method that a subclass has for it."""
         method = getattr(type(self), name, None) if given is None else None
         return given if method is None else method.__get__(self)
-
-    def _checked_bs(self) -> int | None:
-        """Check the options against each other; return the size of a batch."""
-        bs = self._asked_bs
-        if bs is not None and not hasattr(bs, "__index__"):
-            raise TypeError(f"batch_size is a whole number, but got {bs!r} ({type(bs).__name__}).")
-        if bs is not None and bs < 1:
-            raise ValueError(f"A batch has at least one sample, but got batch_size={bs}.")
-        if self.num_workers < 0 or self.prefetch < 0:
-            raise ValueError(
-                f"num_workers and prefetch are 0 or more, but got {self.num_workers} and "
-                f"{self.prefetch}."
-            )
-        if self.shuffle and (not self.indexed or self.n is None):
-            raise ValueError(
-                f"A {type(self.dataset).__name__} cannot be shuffled: it has no positions to "
-                "choose from. Make a list of it, `DataLoader(list(items), shuffle=True)`, or "
-                "leave shuffle=False."
-            )
-        if bs is not None and self.drop_last and self.n is not None and 0 < self.n < bs:
-            warnings.warn(
-                f"The batch size {bs} is larger than the data set of {self.n} items, and "
-                f"incomplete batches are left out: training goes on with batches of {self.n}. "
-                f"Pass bs={self.n} or less.",
-                stacklevel=3,
-            )
-            return self.n
-        return bs
-
-
-def _keyed(indices: Iterable[int]) -> Iterator[Entry]:
-    """Pair indices with a number that is unique also where an index comes again."""
-    seen: dict[int, int] = {}
-    for given in indices:
-        index = int(given)
-        times = seen.get(index, 0)
-        seen[index] = times + 1
-        yield index + times * _REPEAT, index
-
-
-def _one_size(batch_size: int | None, bs: int | None) -> int | None:
-    if None not in (batch_size, bs) and batch_size != bs:
-        raise ValueError(
-            f"`bs` is the short name of `batch_size`: give one of them, not "
-            f"batch_size={batch_size} and bs={bs}."
-        )
-    return batch_size if bs is None else bs

@@ -13,6 +13,7 @@ from presize.core.pipeline import Pipeline
 from presize.core.transform import as_transform
 from presize.core.types import Task
 from presize.data.assemble import assembled, with_to_tensor
+from presize.data.caching.cache import CacheInfo
 from presize.data.datasets import Datasets, TfmdLists, test_set
 from presize.data.loader import DataLoader
 from presize.data.options import BlockOptions, Device, LoaderOptions, LoadersOptions, Tfms
@@ -20,7 +21,9 @@ from presize.data.showing import FigSize
 from presize.data.tfmdloader import TfmdDL as TfmdDL
 
 if TYPE_CHECKING:
+    from presize.data.check.report import DataReport
     from presize.data.datablock import DataBlock
+    from presize.data.quarantine import Quarantine
 
 Stage = Literal["after_item", "before_batch", "after_batch"]
 
@@ -132,6 +135,34 @@ class DataLoaders:
                 f"These DataLoaders have no `{name}`, nor has their training loader ({kind})."
             ) from None
 
+    @property
+    def quarantine(self) -> "Quarantine | None":
+        """The list of the pictures that could not be read; None where they are raised."""
+        return getattr(self.train, "quarantine", None)
+
+    def cache_info(self) -> CacheInfo:
+        """Return what the cache of decoded pictures holds, and how often that was of use."""
+        cache = getattr(self.train, "cache", None)
+        return CacheInfo("off", note="The cache is off.") if cache is None else cache.info()
+
+    def check(
+        self, *, alike: bool = True, threads: int | None = None, show: bool = True
+    ) -> "DataReport":
+        """Check the data before training: unreadable files, copies, imbalance, labels.
+
+        Args:
+            alike: look for copies that are not the same file, too.
+            threads: how many pictures are read at a time; by default one per core, 16 at most.
+            show: draw a bar in a terminal or a notebook.
+
+        Raises:
+            TypeError: the items of a loader have no positions, or are no pictures.
+            DataError: there are no pictures.
+        """
+        from presize.data.check.dls import check_loaders
+
+        return check_loaders(self, alike=alike, threads=threads, show=show)
+
     # ---- where batches go ------------------------------------------------------------------
 
     @property
@@ -196,7 +227,12 @@ class DataLoaders:
                 f"test_dl needs loaders that presize made, which know their transforms, but the "
                 f"validation loader is a {type(last).__module__}.{type(last).__name__}."
             )
-        options: LoaderOptions = {"shuffle": False, "drop_last": False}
+        options: LoaderOptions = {
+            "shuffle": False,
+            "drop_last": False,
+            "on_bad": None,  # a picture that somebody asks about is not left out
+            "cache": None,  # it is looked at once
+        }
         if bs is not None:
             options["bs"] = bs
         if num_workers is not None:
@@ -210,8 +246,15 @@ class DataLoaders:
         return last.new(items, **options)
 
     def new(self, **options: Unpack[LoaderOptions]) -> Self:
-        """Return the same loaders with other options, such as `bs=16`."""
-        return self._like(loader.new(**options) for loader in self.loaders)
+        """Return the same loaders with other options, such as `bs=16`.
+
+        `sampler` and `weights` are for the training loader alone.
+        """
+        train = self.train.new(**options)
+        others: LoaderOptions = {**options}
+        others.pop("sampler", None)
+        others.pop("weights", None)
+        return self._like([train, *(loader.new(**others) for loader in self.loaders[1:])])
 
     def new_empty(self) -> Self:
         """Return loaders with the same transforms, set up as they are, and without data."""

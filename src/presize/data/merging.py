@@ -1,9 +1,10 @@
 """Putting the transforms of several blocks together, and copying them for one data set."""
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from presize.core.pipeline import Pipeline
 from presize.core.transform import Transform, as_transform
 from presize.data.options import Tfms
 
@@ -12,7 +13,10 @@ def listed(tfms: Tfms) -> list[Any]:
     """Return transforms as a list."""
     if tfms is None:
         return []
-    return list(tfms) if isinstance(tfms, Iterable) else [tfms]
+    # Of what can be called only a pipeline is several: other libraries' lists are one transform.
+    if isinstance(tfms, Pipeline) or not callable(tfms):
+        return list(tfms)
+    return [tfms]
 
 
 def merged(groups: Sequence[Sequence[Any]]) -> list[Any]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 from presize.core.collections import L
 from presize.core.sequences import is_array, positions
 from presize.data.positions import check_range, split_indices
+from presize.data.stream.itemstream import stream_of
 
 if TYPE_CHECKING:
     from presize.data.loaders import DataLoaders
@@ -32,14 +33,18 @@ class SplitView:
         split_idx: int | None,
         dl_type: "type[TfmdDL] | None",
     ) -> None:
-        found = [range(n), []] if splits is None else [split_indices(s, n) for s in splits]
-        for split in found:
-            check_range(split, n, "The splits")
-        self.splits: L[L[int]] = L([L(split) for split in found])
+        # Items that are not in memory may be very many: ranges of their positions stay ranges.
+        lasting = hasattr(self.items, "selected") or stream_of(self) is not None
+        found: list[Any] = [range(n), []]
+        if splits is not None:
+            found = [s if lasting and type(s) is range else split_indices(s, n) for s in splits]
+            for split in found:
+                check_range(split, n, "The splits")
+        self.splits: L[Any] = L([s if lasting and type(s) is range else L(s) for s in found])
         self.split_idx, self.dl_type = split_idx, dl_type
         self._subsets: dict[int, Self] = {}
 
-    def _at(self, i: int) -> Any:
+    def _at(self, i: Any) -> Any:
         raise NotImplementedError
 
     def _subset(self, indices: Sequence[int], split_idx: int) -> Self:
@@ -94,4 +99,5 @@ class SplitView:
         return L([self._at(i) for i in positions(index, len(self))])
 
     def __iter__(self) -> Iterator[Any]:
-        return (self._at(i) for i in range(len(self)))
+        stream = stream_of(self)
+        return (self._at(i) for i in (range(len(self)) if stream is None else stream))

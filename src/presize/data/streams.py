@@ -25,6 +25,8 @@ class DeviceStream:
             device = torch.device("cuda", torch.cuda.current_device())
         self.device = device
         self._stream = torch.cuda.Stream(device) if self.pins else None
+        self.ready: torch.cuda.Event | None = None
+        """The moment, on a GPU, at which the batch that was received last was there."""
 
     @property
     def pins(self) -> bool:
@@ -59,4 +61,13 @@ class DeviceStream:
             tensor.record_stream(current)
             return tensor
 
+        self.ready = self.mark()
         return map_tensors(used_here, batch)
+
+    def mark(self) -> "torch.cuda.Event | None":
+        """Return this place in the work of the GPU, to take times between; None without a GPU."""
+        if self._stream is None:
+            return None
+        event = torch.cuda.Event(enable_timing=True)
+        event.record(torch.cuda.current_stream(self.device))
+        return event

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from presize.core.transform import Transform
 from presize.core.types import JSON
+from presize.data import foreign as foreign  # so that pipelines know other libraries' transforms
 from presize.data.images import PILImage, PILMask
 from presize.render.plan import PixelPlan
 from presize.render.transform import PixelTransform

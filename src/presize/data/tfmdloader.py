@@ -1,15 +1,16 @@
 """`TfmdDL`: a loader whose batches can be decoded and shown."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self, Unpack, overload
 
 from torch import Tensor
 
 from presize.core.collections import L
 from presize.core.device import to_cpu
+from presize.core.errors import ImageError
 from presize.core.pipeline import Pipeline
 from presize.data.loader import DataLoader
-from presize.data.options import Device, LoaderOptions, TfmdOptions, Tfms
+from presize.data.options import FurtherOptions, LoaderOptions, TfmdOptions, Tfms
 from presize.data.rows import Rows
 from presize.data.showing import (
     FigSize,
@@ -48,45 +49,12 @@ class TfmdDL(DataLoader):
         shuffle: bool = False,
         *,
         batch_size: int | None = None,
-        num_workers: int = 0,
-        drop_last: bool = False,
-        indexed: bool | None = None,
-        n: int | None = None,
-        device: Device = None,
-        seed: int | None = None,
-        prefetch: int = 2,
-        timeout: float = 0.0,
-        split_idx: int | None = None,
-        before_iter: Callable[[], object] | None = None,
-        after_item: Tfms = None,
-        before_batch: Tfms = None,
-        after_batch: Tfms = None,
-        after_iter: Callable[[], object] | None = None,
-        collate: Callable[[list[Any]], Any] | None = None,
-        get_idxs: Callable[[], Iterable[int]] | None = None,
         do_setup: bool = True,
+        **options: Unpack[FurtherOptions],
     ) -> None:
-        super().__init__(
-            dataset,
-            bs if batch_size is None else batch_size,
-            shuffle,
-            num_workers=num_workers,
-            drop_last=drop_last,
-            indexed=indexed,
-            n=n,
-            device=device,
-            seed=seed,
-            prefetch=prefetch,
-            timeout=timeout,
-            split_idx=getattr(dataset, "split_idx", None) if split_idx is None else split_idx,
-            before_iter=before_iter,
-            after_item=after_item,
-            before_batch=before_batch,
-            after_batch=after_batch,
-            after_iter=after_iter,
-            collate=collate,
-            get_idxs=get_idxs,
-        )
+        if options.get("split_idx") is None:
+            options["split_idx"] = getattr(dataset, "split_idx", None)
+        super().__init__(dataset, bs if batch_size is None else batch_size, shuffle, **options)
         self._parent: TfmdDL | None = None
         self._types: Any = None
         if do_setup:
@@ -138,8 +106,16 @@ class TfmdDL(DataLoader):
             if self._parent is not None:
                 return self._parent.batch_types()
             if self.n:
-                self._types = _types_of(self.batch_of([0]) if self.indexed else self.one_batch())
+                self._types = _types_of(self._any_batch())
         return self._types
+
+    def _any_batch(self) -> Any:
+        if not self.indexed:
+            return self.one_batch()
+        try:
+            return self.batch_of([0])
+        except ImageError:
+            return self.one_batch()  # item 0 cannot be read; others can
 
     # ---- pictures --------------------------------------------------------------------------
 

@@ -1,14 +1,27 @@
 """Threads that make batches ahead of time and hand them over in order."""
 
+import atexit
+import functools
 import os
 import threading
+import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
+import torch
+
 T = TypeVar("T")
+Task = Callable[[], object]
+
+# How long what is under way is waited for when nobody wants it any more.
+_GRACE = 0.5
+# On Windows Ctrl-C is noticed between two waits, not inside one.
+_WAIT = 0.5
 
 
 def available_cpus() -> int:
@@ -37,8 +50,8 @@ def run_in_order(
     """Yield the results of `jobs` in their order, worked on by `threads`.
 
     An error in a part or in `finish` is raised when its result is due. When the iterator ends, is
-    dropped or is interrupted, waiting parts are given up, those under way are waited for, and the
-    threads are gone.
+    dropped or is interrupted, waiting parts are given up and the threads end: those that are in the
+    middle of a part (see `given_up`) are waited for half a second at most.
 
     Args:
         jobs: read in the calling thread.
@@ -53,20 +66,116 @@ def run_in_order(
         for job in jobs:
             yield job.finish([part() for part in job.parts])
         return
-    pool = ThreadPoolExecutor(threads, thread_name_prefix="presize-loader")
+    crew = Crew(threads)
     waiting: deque[Future[T]] = deque()
     try:
         for job in jobs:
-            waiting.append(_started(job, pool))
+            waiting.append(_started(job, crew))
             if len(waiting) > ahead:
                 yield _result(waiting.popleft(), timeout)
         while waiting:
             yield _result(waiting.popleft(), timeout)
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        crew.stop()
 
 
-def _started(job: Job[T], pool: ThreadPoolExecutor) -> "Future[T]":
+class Crew:
+    """Threads that do tasks in the order in which they are given out.
+
+    Unlike those of `concurrent.futures` they hold up neither an interrupt nor the end of the
+    program: whoever is in a long task, such as a read from a network drive, is left to end alone.
+
+    Args:
+        n: how many threads.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.stopped = False
+        self._tasks: SimpleQueue[Task | None] = SimpleQueue()
+        # Each thread that computes with PyTorch gets a team of threads of its own, which would be
+        # n times the cores: they share the cores instead.
+        share = max(1, torch.get_num_threads() // n)
+        begin = functools.partial(_limit_torch, _openmp(), share)
+        self._threads = [
+            threading.Thread(
+                target=_work, args=(self, begin), name=f"presize-loader-{i}", daemon=True
+            )
+            for i in range(n)
+        ]
+        _crews.add(self)
+        for thread in self._threads:
+            thread.start()
+
+    def give(self, task: Task) -> None:
+        """Let a thread do `task`, which takes care of its own errors."""
+        self._tasks.put(task)
+
+    def take(self) -> Task | None:
+        """Return the next task; None when the threads are to end."""
+        return None if self.stopped else self._tasks.get()
+
+    def stop(self) -> None:
+        """Give up the tasks that wait, and end the threads."""
+        self.stopped = True
+        for _ in self._threads:
+            self._tasks.put(None)
+        end = time.monotonic() + _GRACE
+        for thread in self._threads:
+            if thread is not threading.current_thread():  # it may collect the iterator as garbage
+                thread.join(max(0.0, end - time.monotonic()))
+
+
+def given_up() -> bool:
+    """Say whether nobody wants what the current worker thread does any more.
+
+    Long parts ask this from time to time; what they return then is thrown away.
+    """
+    return _here.crew is not None and _here.crew.stopped
+
+
+class _Here(threading.local):
+    """The crew that the current thread belongs to."""
+
+    crew: Crew | None = None
+
+
+_here = _Here()
+_crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+
+
+@atexit.register
+def _stop_all() -> None:
+    # Threads that are still at work when the interpreter is taken apart can crash it.
+    for crew in list(_crews):
+        if not crew.stopped:
+            crew.stop()
+
+
+def _work(crew: Crew, begin: Callable[[], None]) -> None:
+    _here.crew = crew
+    begin()
+    while (task := crew.take()) is not None:
+        task()
+
+
+def _limit_torch(openmp: Any, n: int) -> None:
+    """Let the operations of this thread use `n` threads; those of others are left as they are.
+
+    `torch.set_num_threads` would not do: it holds for all threads that begin later, too.
+    """
+    torch.get_num_threads()  # takes over what the user has set, which it would do later
+    openmp.limit(limits=n)
+
+
+@functools.cache
+def _openmp() -> Any:
+    """Return the control over the threads that PyTorch computes with: 5 ms to find."""
+    from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+    return ThreadpoolController().select(user_api="openmp")
+
+
+def _started(job: Job[T], crew: Crew) -> "Future[T]":
     """Queue the parts of a job; the thread that does the last one finishes the job."""
     due: Future[T] = Future()
     results: list[Any] = [None] * len(job.parts)
@@ -78,6 +187,8 @@ def _started(job: Job[T], pool: ThreadPoolExecutor) -> "Future[T]":
             return  # another part has failed
         try:
             results[k] = job.parts[k]()
+            if crew.stopped:
+                return
             with lock:
                 left -= 1
                 is_last = left == 0
@@ -89,17 +200,22 @@ def _started(job: Job[T], pool: ThreadPoolExecutor) -> "Future[T]":
                     due.set_exception(error)
 
     for k in range(len(job.parts)):
-        pool.submit(work, k)
+        crew.give(functools.partial(work, k))
     return due
 
 
 def _result(due: "Future[T]", timeout: float) -> T:
-    try:
-        return due.result(timeout or None)
-    except TimeoutError:
-        if due.done():
-            raise  # the work itself raised it
-        raise TimeoutError(
-            f"No batch was ready after {timeout:g} s. Is the disk or network slow, or does a "
-            "transform wait for something? Give the loader more time (timeout=0 waits for ever)."
-        ) from None
+    end = time.monotonic() + timeout
+    while True:
+        wait = min(_WAIT, max(0.0, end - time.monotonic())) if timeout else _WAIT
+        try:
+            return due.result(wait)
+        except TimeoutError:
+            if due.done():
+                return due.result()  # the work itself raised it, or it is there just now
+        if timeout and time.monotonic() >= end:
+            raise TimeoutError(
+                f"No batch was ready after {timeout:g} s. Is the disk or network slow, or does a "
+                "transform wait for something? Give the loader more time (timeout=0 waits for "
+                "ever)."
+            )

@@ -79,6 +79,7 @@ from presize.core.paths import Path
 from presize.core.pipeline import Pipeline
 from presize.core.randomness import set_seed
 from presize.core.transform import ItemTransform, RandTransform, Transform
+from presize.data.albumentationstfm import AlbumentationsTransform
 from presize.data.blocks import (
     CategoryBlock,
     ImageBlock,
@@ -89,6 +90,7 @@ from presize.data.blocks import (
     TransformBlock,
 )
 from presize.data.category import Category, CategoryMap, MultiCategory
+from presize.data.check.folder import check_folder
 from presize.data.crops import CropPad, PadMode, RandomCrop
 from presize.data.datablock import DataBlock
 from presize.data.datasets import Datasets, TfmdLists
@@ -106,6 +108,7 @@ from presize.data.labels import ColReader, RegexLabeller, parent_label, using_at
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders, get_c
 from presize.data.points import PointScaler
+from presize.data.quarantine import Quarantine
 from presize.data.regression import RegressionSetup
 from presize.data.resize import RandomResizedCrop, RatioResize, Resize, ResizeMethod
 from presize.data.splits import (
@@ -120,8 +123,12 @@ from presize.data.splits import (
     RandomSubsetSplitter,
     TrainTestSplitter,
 )
+from presize.data.stream.huggingface import hub_items
+from presize.data.stream.shardlist import shard_sizes
+from presize.data.stream.shardsource import ShardItems, ShardLabel, Shards
 from presize.data.tensorise import IntToFloatTensor, ToTensor
 from presize.data.tfmdloader import TfmdDL
+from presize.data.torchvisiontfm import TorchvisionTransform
 from presize.data.urls import URLs
 from presize.data.verify import verify_image, verify_images
 from presize.data.vocab import (
@@ -431,6 +438,8 @@ __all__ = [
     "ItemTransform",
     "RandTransform",
     "Transform",
+    # presize.data.albumentationstfm
+    "AlbumentationsTransform",
     # presize.data.blocks
     "CategoryBlock",
     "ImageBlock",
@@ -443,6 +452,8 @@ __all__ = [
     "Category",
     "CategoryMap",
     "MultiCategory",
+    # presize.data.check.folder
+    "check_folder",
     # presize.data.crops
     "CropPad",
     "PadMode",
@@ -479,6 +490,8 @@ __all__ = [
     "get_c",
     # presize.data.points
     "PointScaler",
+    # presize.data.quarantine
+    "Quarantine",
     # presize.data.regression
     "RegressionSetup",
     # presize.data.resize
@@ -497,11 +510,21 @@ __all__ = [
     "RandomSplitter",
     "RandomSubsetSplitter",
     "TrainTestSplitter",
+    # presize.data.stream.huggingface
+    "hub_items",
+    # presize.data.stream.shardlist
+    "shard_sizes",
+    # presize.data.stream.shardsource
+    "ShardItems",
+    "ShardLabel",
+    "Shards",
     # presize.data.tensorise
     "IntToFloatTensor",
     "ToTensor",
     # presize.data.tfmdloader
     "TfmdDL",
+    # presize.data.torchvisiontfm
+    "TorchvisionTransform",
     # presize.data.urls
     "URLs",
     # presize.data.verify

@@ -1,0 +1,1 @@
+"""Data that comes out of tar shards and Hugging Face data sets, one sample after another."""
