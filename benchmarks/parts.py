@@ -1,10 +1,10 @@
-"""Three parts alone: the augmentation of a batch, the loop of training, one prediction.
+"""Two parts alone: the loop of training, and one prediction.
 
     LIB=presize|fastai python benchmarks/parts.py PHOTOS
 
 PHOTOS is a folder of files named `label_123.jpg`. The same script for two libraries. Prints one
-line of JSON: milliseconds a batch, microseconds a batch beyond a bare loop, milliseconds a
-prediction beyond the bare forward; medians.
+line of JSON: microseconds a batch beyond a bare loop, milliseconds a prediction beyond the bare
+forward; medians.
 """
 
 import json
@@ -32,19 +32,6 @@ def median_seconds(work: Callable[[], object], n: int) -> float:
         work()
         times.append(time.perf_counter() - start)
     return statistics.median(times)
-
-
-def augmentation() -> float:
-    """Return the milliseconds for 64 pictures of 460 px, bytes in, floats of 224 px out."""
-    tfms = setup_aug_tfms(aug_transforms(size=224, min_scale=0.75))
-    pipe = Pipeline([IntToFloatTensor(), *tfms], split_idx=0)
-    pixels = torch.randint(0, 256, (64, 3, 460, 460), dtype=torch.uint8)
-    labels = torch.zeros(64, dtype=torch.long)
-
-    def work() -> object:
-        return pipe((TensorImage(pixels.clone()), TensorCategory(labels)))
-
-    return median_seconds(work, 6) * 1e3
 
 
 def loop() -> float:
@@ -95,9 +82,8 @@ def prediction(photos: Path) -> float:
 
 
 def main() -> None:
-    """Print the three figures."""
-    result = {"lib": LIB, "augment_ms": round(augmentation(), 1)}
-    result |= {"predict_extra_ms": round(prediction(Path(sys.argv[1])), 1)}
+    """Print the figures."""
+    result = {"lib": LIB, "predict_extra_ms": round(prediction(Path(sys.argv[1])), 1)}
     print(json.dumps(result | {"loop_extra_us": round(loop(), 1)}))
 
 

@@ -62,6 +62,52 @@ def presizing(photo):
     save("presizing")
 
 
+def fidelity(photo):
+    """The same movement by three ways, enlarged, with the distance of each to the ideal."""
+    moves = [Rotate(draw=10, p=1.0), Zoom(draw=1.5, draw_x=0.5, draw_y=0.4, p=1.0)]
+    moves = [*moves, Warp(draw_x=0.1, draw_y=0.1, p=1.0, size=224)]
+    whole = Image.open(photo).convert("RGB")
+    side = min(whole.size)
+    square = whole.crop((0, 0, side, side))  # so that no draw chooses the cut
+
+    def loaded(size, **options):
+        block = DataBlock(
+            (ImageBlock, CategoryBlock), get_y=lambda _: "x", item_tfms=Resize(size, **options)
+        )
+        return block.new(Resize(size, **options), moves).dataloaders(
+            [square] * 20, bs=4, device="cpu", num_workers=0
+        )
+
+    once = loaded(460).train.one_batch()[0][0]
+    # Bytes resized in one step and moved in the next, as libraries do that keep the two apart.
+    small = PILImage.create(square.resize((460, 460), Image.Resampling.BILINEAR))
+    batch = IntToFloatTensor()(ToTensor()(small)[None].as_subclass(TensorImage))
+    twice = Pipeline(setup_aug_tfms(moves))(batch)[0]
+    one_by_one = batch
+    for move in moves:
+        one_by_one = move(one_by_one)
+    big = ToTensor()(PILImage.create(square))[None].as_subclass(TensorImage)
+    fine = [Rotate(draw=10, p=1.0, mode="bicubic")]
+    fine += [Zoom(draw=1.5, draw_x=0.5, draw_y=0.4, p=1.0, mode="bicubic")]
+    fine += [Warp(draw_x=0.1, draw_y=0.1, p=1.0, size=224 * 8, mode="bicubic")]
+    ideal = F.avg_pool2d(Pipeline(setup_aug_tfms(fine))(IntToFloatTensor()(big)), 8)[0]
+    ideal = ideal.as_subclass(torch.Tensor).clamp(0, 1)
+    ways = {
+        "ideal (64 readings a pixel)": ideal,
+        "presize: one reading": once,
+        "resize, then one reading": twice,
+        "resize, then each step": one_by_one[0],
+    }
+    _, axes = subplots(2, 4, imsize=3)
+    for ax, below, (title, x) in zip(axes[0], axes[1], ways.items(), strict=True):
+        x = x.as_subclass(torch.Tensor).clamp(0, 1)
+        error = (x - ideal)[:, 16:-16, 16:-16].square().mean()
+        decibels = "" if error == 0 else f"\n{-10 * error.log10():.1f} dB"
+        TensorImage(x).show(ctx=ax, title=title + decibels)
+        TensorImage(x[:, 68:124, 20:76]).show(ctx=below)
+    save("fidelity")
+
+
 def breeds(folder, weights):
     """What a run on breeds draws."""
     set_seed(0)
@@ -102,6 +148,7 @@ def main():
     digits(sys.argv[1])
     photos = get_image_files(sys.argv[2])
     presizing(next(p for p in photos if p.name.startswith("newfoundland")))
+    fidelity(next(p for p in photos if p.name.startswith("newfoundland")))
     breeds(sys.argv[2], sys.argv[3])
 
 
