@@ -24,7 +24,7 @@ from presize.data.cuts import cuts_of, read_through, to_frame
 from presize.data.picturesource import PictureSource
 from presize.data.samples import Entry, Made, active, explained, read, without
 from presize.data.streams import DeviceStream
-from presize.data.workers import Job
+from presize.data.workers import Job, given_up
 from presize.render.carry_out import carry_out
 from presize.render.transform import active_steps, planned
 from presize.render.warp import write
@@ -104,7 +104,12 @@ class _Batch:
     def fill(self, places: range) -> list[Any]:
         """Make the pictures at some places; return what else is known, None for one left out."""
         self.prepare()
-        return [self._sample(i) for i in places]
+        made: list[Any] = []
+        for i in places:
+            if given_up():
+                break
+            made.append(self._sample(i))
+        return made
 
     def _sample(self, i: int) -> tuple[Any, ...] | None:
         entry = self.chunk[i]

@@ -52,6 +52,8 @@ class Pass:
         self.stream = DeviceStream(loader.device)
         route = direct_route(loader, self.stream) if direct else None
         self.route: Route = route or CollatedRoute(loader, self.stream)
+        self.passed_over = 0
+        """Batches of which nothing could be read, and which nobody got."""
 
     def run(self, entries: Iterator[Entry], threads: int) -> Generator[Any]:
         """Yield the batches of `entries`, made by so many threads."""
@@ -64,7 +66,8 @@ class Pass:
         try:
             for samples, sent in made:
                 if sent is None:
-                    continue  # none of its samples could be read
+                    self.passed_over += 1
+                    continue
                 batch = self.stream.receive(sent)
                 yield self._after(samples, batch) if self.stream.is_remote else batch
         finally:

@@ -33,7 +33,7 @@ class Position:
 
     def state(self) -> LoaderState:
         """Return the place of the next batch; what is made ahead has not been handed out."""
-        done = self.flow.batches + getattr(self.once, "passed_over", 0)
+        done = self.flow.batches + self.once.passed_over
         return {"epoch": self.once.epoch, "batch": self.start + done, "seed": self.once.seed}
 
 
