@@ -9,6 +9,7 @@ bytes, and the batch transforms are carried out there. What happens to a picture
 """
 
 import functools
+import gc
 import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -40,10 +41,18 @@ def direct_route(loader: "DataLoader", stream: DeviceStream) -> "DirectRoute | N
 
 
 def warm_up(loader: "DataLoader") -> None:
-    """Import what the direct way works with (0.2 s), if the loader takes it."""
+    """Get ready what the direct way works with, if the loader takes it."""
     if PictureSource.of(loader) is not None:
-        import cv2  # noqa: F401
-        import torchvision.io  # noqa: F401
+        _warm()
+
+
+@functools.cache
+def _warm() -> None:
+    """Do once, before the first pass, what would else hold up its first batch for 0.3 s."""
+    import cv2  # noqa: F401
+
+    # All that the imports made is looked through once, by whoever comes first.
+    gc.collect()
 
 
 class DirectRoute:
