@@ -103,8 +103,12 @@ class Crew:
             for i in range(n)
         ]
         _crews.add(self)
-        for thread in self._threads:
-            thread.start()
+        try:
+            for thread in self._threads:
+                thread.start()
+        except BaseException:  # an interrupt may come here, too
+            self.stop()
+            raise
 
     def give(self, task: Task) -> None:
         """Let a thread do `task`, which takes care of its own errors."""
@@ -121,7 +125,9 @@ class Crew:
             self._tasks.put(None)
         end = time.monotonic() + _GRACE
         for thread in self._threads:
-            if thread is not threading.current_thread():  # it may collect the iterator as garbage
+            # One that an interrupt kept from beginning cannot be joined; the current one may be of
+            # the crew, where it collects the iterator as garbage.
+            if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
 
 
