@@ -229,3 +229,38 @@ def test_memory_that_a_user_keeps_is_not_written_again(pets_path: Path) -> None:
 def test_pinned_memory_is_asked_for_where_batches_go_to_a_gpu() -> None:
     assert not DeviceStream(None).pins
     assert not DeviceStream(torch.device("cpu")).is_remote
+
+
+@pytest.mark.parametrize("tfms", [[Saturation(p=1.0), NORMAL], [Hue(p=1.0)], [NORMAL]])
+def test_a_picture_that_is_left_out_takes_nothing_from_the_others(
+    picture_folder: Path, tfms: list[Any]
+) -> None:
+    def loader(on_bad: str) -> Any:
+        block = DataBlock(
+            (ImageBlock, CategoryBlock),
+            get_items=get_image_files,
+            get_y=parent_label,
+            splitter=RandomSplitter(0.3, seed=1),
+            item_tfms=Resize(32),
+            batch_tfms=tfms,
+        )
+        return block.dataloaders(
+            picture_folder,
+            path=picture_folder,
+            bs=6,
+            num_workers=0,
+            device="cpu",
+            shuffle=False,
+            seed=3,
+            on_bad=on_bad,
+        ).train
+
+    whole, labels = next(iter(loader("raise")))
+    bad = loader("raise").dataset.items[2]
+    bad.write_bytes(bad.read_bytes()[:200])
+    dl = loader("skip")
+    assert type(Pass(dl, 0).route).__name__ == "DirectRoute"
+    x, y = next(iter(dl))
+    kept = [0, 1, 3, 4, 5]
+    torch.testing.assert_close(x.as_subclass(Tensor), whole.as_subclass(Tensor)[kept])
+    assert torch.equal(y.as_subclass(Tensor), labels.as_subclass(Tensor)[kept])

@@ -27,6 +27,7 @@ from presize.data.samples import Entry, Made, active, explained, read, without
 from presize.data.streams import DeviceStream
 from presize.data.workers import Job, given_up
 from presize.render.carry_out import carry_out
+from presize.render.plan import PixelPlan
 from presize.render.transform import active_steps, planned
 from presize.render.warp import write
 
@@ -145,23 +146,22 @@ class _Batch:
     def finish(self, parts: Sequence[list[Any]]) -> Made:
         """Return the batch, the steps that are no plan for single pictures done as well."""
         targets = [one for part in parts for one in part]
-        samples, slots = without(self.samples, targets), self.slots
+        samples, slots, plan = without(self.samples, targets), self.slots, self.plan
         if samples is not self.samples:
             kept = [i for i, one in enumerate(targets) if one is not None]
             if not kept:
                 return samples, None
-            slots, targets = slots[kept], [targets[i] for i in kept]
+            slots, targets, plan = slots[kept], [targets[i] for i in kept], plan.some(kept)
         # A stand-in for the picture, so that errors count members as the user does.
         _, *others = collate([(0, *one) for one in targets])
+        pictures = slots.as_subclass(self.route.source.tensor_class)
         with samples.context():
-            return samples, self._completed(
-                (slots.as_subclass(self.route.source.tensor_class), *others)
-            )
+            return samples, self._completed(plan, (pictures, *others))
 
-    def _completed(self, batch: Any) -> Any:
+    def _completed(self, plan: PixelPlan, batch: Any) -> Any:
         """Do what no table of levels can do, and the steps that are no plan."""
         if self.tables is None and self.route.steps:
-            batch = carry_out(self.plan.without_movement(), batch)
+            batch = carry_out(plan.without_movement(), batch)
         if not self.steps:
             return batch
         steps = Pipeline(split_idx=self.route.split_idx)

@@ -5,6 +5,7 @@ Movements multiply to one map, light to one matrix; so whatever the number of st
 read once (`presize.render.carry_out` for batches, `presize.render.warp` for a single picture).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -90,6 +91,12 @@ class PixelPlan:
     def standardised(self, mean: FloatArray, std: FloatArray) -> "PixelPlan | None":
         """Subtract `mean` and divide by `std`, per channel."""
         return None if self.mean is not None else replace(self, mean=mean, std=std)
+
+    def some(self, rows: Sequence[int]) -> Self:
+        """Return the plan for some of the pictures, with the draws that they have in it."""
+        chosen = list(rows)
+        light = None if self.light is None else self.light[chosen]
+        return replace(self, n=len(chosen), maps=self.maps[chosen], light=light)
 
     def without_movement(self) -> Self:
         """Return the plan for pictures that have been moved already."""
