@@ -128,6 +128,79 @@ def test_focal_loss_is_its_formula() -> None:
     assert repr(FocalLoss(3)) == "FocalLoss(gamma=3)"
 
 
+CLASS_LOSSES = [
+    CrossEntropyLossFlat(),
+    CrossEntropyLossFlat(weight=[1.0, 4.0, 2.0]),
+    CrossEntropyLossFlat(weight=[1.0, 4.0, 2.0], label_smoothing=0.2),
+    LabelSmoothingCrossEntropy(0.3),
+    LabelSmoothingCrossEntropy(0.3, weight=[1.0, 4.0, 2.0]),
+    FocalLoss(),
+    FocalLoss(0.5, weight=[1.0, 4.0, 2.0]),
+    FocalLoss(0),
+]
+
+
+@pytest.mark.parametrize("loss", CLASS_LOSSES, ids=repr)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+@pytest.mark.parametrize("shape", [(7, 3), (2, 3, 4, 5)])
+def test_probability_one_is_the_class_number(
+    loss: BaseLoss, reduction: str, shape: tuple[int, ...]
+) -> None:
+    loss.reduction = reduction
+    loss.axis = 1
+    pred = torch.randn(shape, requires_grad=True)
+    targ = torch.randint(3, (shape[0], *shape[2:]))
+    hot = torch.nn.functional.one_hot(targ, 3).movedim(-1, 1).float()
+    hard, soft = loss(pred, targ), loss(pred, hot)
+    torch.testing.assert_close(soft, hard)
+    slopes = [torch.autograd.grad(out.sum(), pred)[0] for out in (hard, soft)]
+    torch.testing.assert_close(slopes[0], slopes[1])
+    loss.reduction = "mean"
+
+
+@pytest.mark.parametrize("loss", CLASS_LOSSES, ids=repr)
+def test_mixed_targets_mix_the_losses(loss: BaseLoss) -> None:
+    # For each item, whose weight is its own: sums are linear in the targets.
+    loss.reduction = "none"
+    pred, one, other = torch.randn(7, 3), torch.randint(3, (7,)), torch.randint(3, (7,))
+    part = torch.rand(7)
+    eye = torch.eye(3)
+    mixed = part[:, None] * eye[one] + (1 - part[:, None]) * eye[other]
+    expected = part * loss(pred, one) + (1 - part) * loss(pred, other)
+    torch.testing.assert_close(loss(pred, mixed), expected)
+    loss.reduction = "mean"
+
+
+def test_probabilities_in_other_precisions() -> None:
+    pred, soft = torch.randn(7, 4), torch.softmax(torch.randn(7, 4), 1)
+    loss = CrossEntropyLossFlat(weight=[1.0, 2.0, 3.0, 4.0])
+    exact = loss(pred, soft)
+    torch.testing.assert_close(loss(pred, soft.double()), exact)
+    torch.testing.assert_close(loss(pred.double(), soft.double()).float(), exact)
+    torch.testing.assert_close(loss(pred.bfloat16(), soft), loss(pred.bfloat16().float(), soft))
+    with torch.autocast("cpu", torch.bfloat16):
+        torch.testing.assert_close(FocalLoss()(pred, soft), FocalLoss()(pred, soft).float())
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
+@pytest.mark.parametrize("soft", [False, True])
+def test_focal_loss_of_certain_items_has_a_slope(gamma: float, soft: bool) -> None:
+    pred = torch.tensor([[80.0, -80.0], [-80.0, 80.0], [0.0, 0.0]], requires_grad=True)
+    targ = torch.tensor([0, 0, 1])
+    FocalLoss(gamma)(pred, torch.eye(2)[targ] if soft else targ).backward()
+    assert pred.grad is not None
+    assert pred.grad.isfinite().all()
+    assert pred.grad[0].abs().max() < 1e-6
+    assert pred.grad[1].abs().min() > 0.1
+
+
+def test_arguments_out_of_range() -> None:
+    with pytest.raises(ValueError, match=r"spreads a part .* 0 to 1, but got 1\.5"):
+        LabelSmoothingCrossEntropy(1.5)
+    with pytest.raises(ValueError, match=r"gamma is 0 or more .* but got -1"):
+        FocalLoss(-1)
+
+
 @pytest.mark.parametrize(
     ("kind", "function"),
     [

@@ -99,3 +99,11 @@ def test_accuracy_of_labels_and_masks_tells_the_way_out() -> None:
         accuracy(torch.randn(8, 3), torch.zeros(8, 3))
     with pytest.raises(ValueError, match=r"partial\(accuracy, axis=1\)"):
         accuracy(torch.randn(2, 3, 8, 8), torch.zeros(2, 8, 8))
+
+
+def test_quantities_of_half_precision_are_compared_in_single() -> None:
+    inp, targ = torch.full((8,), 100.5).bfloat16(), torch.full((8,), 100.0)
+    assert float(mse(inp, targ)) == 0.25
+    assert float(mae(inp, targ)) == 0.5
+    assert mse(inp, targ).dtype == torch.float32
+    assert mse(inp.double(), targ).dtype == torch.float64

@@ -6,7 +6,16 @@ import torch
 from torch import Tensor
 
 from presize.train.metric_base import GivenBatch
-from presize.train.metrics import Dice, DiceMulti, JaccardCoeff, JaccardCoeffMulti, Metric
+from presize.train.metrics import (
+    Dice,
+    DiceMulti,
+    ForegroundAcc,
+    JaccardCoeff,
+    JaccardCoeffMulti,
+    Metric,
+    as_metric,
+    foreground_acc,
+)
 
 
 def fed(metric: Metric, preds: Tensor, targets: Tensor) -> float:
@@ -58,3 +67,22 @@ def test_nothing_is_read_from_the_device_in_a_step() -> None:
     pair = (torch.zeros(2, 2, 4, 4, device="meta"), torch.zeros(2, 4, 4, device="meta"))
     for metric in (Dice(), DiceMulti()):
         metric.accumulate(GivenBatch(pair[0], (pair[1],)))
+
+
+def test_foreground_of_an_epoch_is_that_of_all_its_pixels() -> None:
+    preds, masks = torch.randn(5, 3, 6, 6), torch.randint(3, (5, 6, 6))
+    masks[:2] = 0  # a batch of background alone: by itself it has no share
+    masks[2, :5] = 0
+    there = masks != 0
+    expected = (preds.argmax(1)[there] == masks[there]).double().mean()
+    metric = as_metric(foreground_acc)
+    assert isinstance(metric, ForegroundAcc)
+    assert fed(metric, preds, masks) == pytest.approx(float(expected), abs=1e-12)
+    metric.reset()
+    assert metric.value is None
+
+
+def test_billions_of_pixels() -> None:
+    metric = Dice()
+    metric.load_state_dict({"sums": torch.tensor([[0, 2**31], [0, 2**31 + 1], [0, 2**31]])})
+    assert float(metric.value) == 2**32 / (2**32 + 1)

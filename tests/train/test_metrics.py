@@ -1,11 +1,15 @@
 """as_metric: whatever a user passes as a metric."""
 
+import re
 from functools import partial
+from pathlib import Path
 
 import pytest
 import torch
 from torch import Tensor, nn
 
+from presize.train import losses, metrics
+from presize.train.collective import all_cat
 from presize.train.metric_base import GivenBatch
 from presize.train.metrics import (
     AccumMetric,
@@ -106,3 +110,79 @@ def test_perplexity() -> None:
     assert (metric.name, metric.value) == ("perplexity", None)
     metric.accumulate(GivenBatch(torch.zeros(3, 2), (torch.zeros(3),), torch.tensor(2.0)))
     assert float(metric.value) == pytest.approx(7.389056)
+
+
+# ---- docs/metrics.md -----------------------------------------------------------------------
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "metrics.md"
+# Classes to build on, what every table has anyway, and a second name for one in the page.
+NOT_LISTED = {"Metric", "AvgMetric", "AccumMetric", "AvgLoss", "AvgSmoothLoss"}
+NOT_LISTED |= {"UpdateComputeMetric", "ForegroundAcc"}
+
+
+def cells(heading: str) -> set[str]:
+    """The names in the table below a heading."""
+    section = PAGE.read_text(encoding="utf-8").partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    rows = [line for line in section.splitlines() if line.startswith("|")]
+    return set(re.findall(r"`(\w+)`", "\n".join(rows)))
+
+
+def test_the_page_lists_all_metrics() -> None:
+    kinds = {
+        name
+        for name, kind in vars(metrics).items()
+        if isinstance(kind, type) and issubclass(kind, Metric)
+    }
+    functions = {
+        name
+        for name, function in vars(metrics).items()
+        if getattr(function, "__module__", "") == "presize.train.metric_functions"
+    }
+    assert len(functions) >= 10
+    assert cells("Metrics") == (kinds | functions) - NOT_LISTED
+
+
+def test_the_page_lists_all_losses() -> None:
+    kinds = {
+        kind.__name__  # second names are left out
+        for kind in vars(losses).values()
+        if isinstance(kind, type) and issubclass(kind, losses.BaseLoss)
+    }
+    assert cells("Losses") - {"thresh"} == kinds - {"BaseLoss"}
+
+
+def test_the_metric_of_ones_own_on_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    written = text[text.index("class Widest(Metric):") :].partition("```")[0]
+    gather = text[text.index("      def gather(self):") :].partition("```")[0]
+    # The same lines as here, so that what is shown is what was run.
+    here = Path(__file__).read_text(encoding="utf-8")
+    lines = [line.strip() for line in (written + gather).splitlines() if line.strip()]
+    assert [line for line in lines if line not in here] == []
+    metric = Widest()
+    metric.reset()
+    metric.gather()
+    assert metric.value is None
+    for most in (1.0, 3.0, 2.0):
+        metric.accumulate(GivenBatch(torch.tensor([0.0, most]), ()))
+    metric.gather()
+    assert float(metric.value) == 3.0
+
+
+# fmt: off
+class Widest(Metric):
+    def reset(self):
+        self.most = None
+
+    def accumulate(self, learn):
+        most = learn.pred.detach().max()
+        self.most = most if self.most is None else torch.maximum(self.most, most)
+
+    @property
+    def value(self):
+        return self.most
+
+    def gather(self):
+        most = all_cat(None if self.most is None else self.most.reshape(1))
+        self.most = None if most is None else most.max()
+# fmt: on

@@ -106,6 +106,12 @@ def _check_classes(name: str, pred: Tensor, targ: Tensor, loss: object) -> None:
     both = describe_pair(pred, targ)
     axis = int(getattr(loss, "axis", 1))
     classes = pred.shape[axis if pred.ndim > 1 else -1]
+    weight = getattr(loss, "weight", None)
+    if isinstance(weight, Tensor) and weight.numel() != classes:
+        raise TrainingError(
+            f"{name} has {weight.numel()} class weights, but the model has {classes} outputs. Give "
+            "one for each class: weight=class_weights(dls), or a list in the order of dls.vocab."
+        )
     if targ.is_floating_point():
         if targ.shape == pred.shape:
             return

@@ -1,4 +1,8 @@
-"""Losses against the number of a class: cross-entropy, smoothed, focal."""
+"""Losses against the number of a class: cross-entropy, smoothed, focal.
+
+All of them take a probability for each class as well, in the shape of the outputs, as mixing
+pictures makes them; with 1 for a single class they are what they are against its number.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -33,6 +37,11 @@ class CrossEntropyLossFlat(BaseLoss):
         label_smoothing: float = 0.0,
     ) -> None:
         super().__init__(reduction)
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise ValueError(
+                "Label smoothing spreads a part of the target over all classes, 0 to 1, but got "
+                f"{label_smoothing}."
+            )
         self.axis = axis
         self.ignore_index = ignore_index
         self.label_smoothing = label_smoothing
@@ -41,14 +50,19 @@ class CrossEntropyLossFlat(BaseLoss):
     def forward(self, pred: Tensor, targ: Tensor) -> Tensor:
         """Return the loss of `pred` against class numbers, or against probabilities like it."""
         scores, classes = _flat_classes(pred, targ, self.axis)
-        return F.cross_entropy(
+        weight = None if self.weight is None else self.weight.to(scores.dtype)
+        # PyTorch divides by the weights of the targets where these are numbers, and by their
+        # count where they are probabilities: mixing pictures would change the scale of the loss.
+        by_weight = classes.ndim == 2 and self.reduction == "mean"
+        loss = F.cross_entropy(
             scores,
             classes,
-            weight=self.weight,
+            weight=weight,
             ignore_index=self.ignore_index,
-            reduction=self.reduction,
+            reduction="sum" if by_weight and weight is not None else self.reduction,
             label_smoothing=self.label_smoothing,
         )
+        return loss if weight is None or not by_weight else loss / (classes @ weight).sum()
 
     def spec(self) -> dict[str, JSON]:
         """Return the arguments that make it again."""
@@ -85,7 +99,10 @@ def _flat_classes(pred: Tensor, targ: Tensor, axis: int) -> tuple[Tensor, Tensor
     scores = pred.movedim(axis, -1) if axis not in (-1, pred.ndim - 1) else pred
     classes = targ
     if targ.is_floating_point() and targ.shape == pred.shape:  # a probability for each class
-        classes = targ.movedim(axis, -1).reshape(-1, scores.shape[-1])
+        # In single precision at least: half a thousandth is lost in the half one.
+        kind = torch.promote_types(scores.dtype, torch.float32)
+        classes = targ.movedim(axis, -1).reshape(-1, scores.shape[-1]).to(kind)
+        scores = scores.to(kind)
     else:
         classes = targ.reshape(-1)
         if not targ.is_floating_point():
@@ -144,18 +161,29 @@ class FocalLoss(CrossEntropyLossFlat):
         reduction: Reduction = "mean",
     ) -> None:
         super().__init__(axis=axis, weight=weight, reduction=reduction)
+        if gamma < 0:
+            raise ValueError(f"gamma is 0 or more (0 is plain cross-entropy), but got {gamma}.")
         self.gamma = gamma
 
     def forward(self, pred: Tensor, targ: Tensor) -> Tensor:
-        """Return the loss of `pred` against class numbers."""
+        """Return the loss of `pred` against class numbers, or against probabilities like it."""
         scores, classes = _flat_classes(pred, targ, self.axis)
-        losses = F.cross_entropy(scores, classes, reduction="none")
-        losses = (1.0 - torch.exp(-losses)) ** self.gamma * losses
-        if self.weight is not None:
-            losses = losses * self.weight[classes]
+        if classes.ndim == 2:  # each class as if it were the target, by its probability
+            losses = self._focal(-F.log_softmax(scores, -1)) * classes
+            losses = (losses if self.weight is None else losses * self.weight).sum(-1)
+        else:
+            losses = self._focal(F.cross_entropy(scores, classes, reduction="none"))
+            if self.weight is not None:
+                losses = losses * self.weight[classes]
         if self.reduction == "none":
             return losses
         return losses.mean() if self.reduction == "mean" else losses.sum()
+
+    def _focal(self, losses: Tensor) -> Tensor:
+        missing = -torch.expm1(-losses)  # 1 - p
+        if 0 < self.gamma < 1:  # the slope of such a power at 0 is infinite
+            missing = missing.clamp_min(torch.finfo(missing.dtype).tiny)
+        return missing**self.gamma * losses
 
     def spec(self) -> dict[str, JSON]:
         """Return the arguments that make it again."""

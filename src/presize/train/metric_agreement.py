@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from presize.train.metric_base import AccumMetric
+from presize.train.metric_epoch import AccumMetric
 from presize.train.metric_scores import ClassScore, LabelScore
 
 _Array = NDArray[Any]

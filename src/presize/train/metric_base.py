@@ -1,15 +1,17 @@
-"""What a metric is, and the two kinds: averaged over batches, or computed over a whole epoch."""
+"""What a metric is: what it reads of a learner, and what it must be able to do."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
+from presize.core.errors import TrainingError
+from presize.train.collective import world_size
 from presize.train.names import inner, name_of, snake_case
 
-MetricActivation: TypeAlias = Literal["no", "sigmoid", "softmax", "binary_softmax"]
+# Only who writes `reset` knows what is kept, so these count only together with it.
+_GO_WITH_RESET = ("gather", "state_dict", "load_state_dict")
 
 
 class LearnerState(Protocol):
@@ -43,8 +45,18 @@ class GivenBatch:
 class Metric:
     """A number for the table of training; subclass it and write `reset`, `accumulate`, `value`.
 
-    `accumulate` runs after each batch and must not wait for the device; `value` is read once.
+    `accumulate` runs after each batch and must not wait for the device; `value` is read once. To
+    be used by several processes that train together it needs `gather`, and to be in checkpoints
+    from the middle of an epoch `state_dict` and `load_state_dict`; a subclass that writes `reset`
+    anew keeps something else, so it writes these anew as well.
     """
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if "reset" in vars(cls):
+            for name in _GO_WITH_RESET:
+                if name not in vars(cls):
+                    setattr(cls, name, getattr(Metric, name))
 
     def reset(self) -> None:
         """Forget everything, before an epoch."""
@@ -58,6 +70,44 @@ class Metric:
     def value(self) -> float | Tensor | None:
         """The metric over all batches since `reset`; None if there were none."""
         raise NotImplementedError(f"{type(self).__name__} needs a property value.")
+
+    def gather(self) -> None:
+        """Take in what the other processes that train together have seen since `reset`.
+
+        All of them call it after an epoch, also those that have seen nothing; with one process it
+        does nothing. Then `value` is the same for all.
+
+        Raises:
+            TrainingError: there are several processes, and this metric does not know how.
+        """
+        if world_size() > 1:
+            raise TrainingError(
+                f"The metric `{self.name}` cannot be combined over {world_size()} processes: "
+                f"{type(self).__name__} has no gather(self) that goes with its reset. Write one, "
+                "with all_sum and all_cat of presize.train.collective; or leave the metric out."
+            )
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was accumulated: JSON values and tensors, for a checkpoint.
+
+        Raises:
+            NotImplementedError: this metric has none, see `resumable`.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} has no state_dict(self) that goes with its reset, so there can "
+            "be no checkpoint in the middle of an epoch that it measures."
+        )
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned."""
+        raise NotImplementedError(
+            f"{type(self).__name__} needs a method load_state_dict(self, state)."
+        )
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a checkpoint can hold what was accumulated: there is a `state_dict`."""
+        return type(self).state_dict is not Metric.state_dict
 
     @property
     def name(self) -> str:
@@ -79,27 +129,6 @@ class Metric:
         return f"{type(self).__name__}({self.name})"
 
 
-class RunningMean:
-    """A mean weighted by item counts, kept on the device of what is added."""
-
-    def __init__(self) -> None:
-        self.total: Tensor | None = None
-        self.count = 0
-
-    def add(self, mean: Tensor, n: int) -> None:
-        """Take in the mean of `n` items."""
-        # Half and single precision would drift over thousands of batches; MPS has no double.
-        kind = torch.float32 if mean.device.type == "mps" else torch.float64
-        share = mean.detach().to(kind) * n
-        self.total = share if self.total is None else self.total.to(share.device) + share
-        self.count += n
-
-    @property
-    def mean(self) -> Tensor | None:
-        """The mean so far; None if nothing came."""
-        return None if self.total is None or not self.count else self.total / self.count
-
-
 def batch_size(learn: LearnerState) -> int:
     """Count the items of the current batch."""
     first = learn.yb[0] if learn.yb else learn.pred
@@ -108,185 +137,14 @@ def batch_size(learn: LearnerState) -> int:
     return int(first.shape[0]) if isinstance(first, Tensor) and first.ndim else len(first)
 
 
-class AvgMetric(Metric):
-    """The mean of `func(preds, targets)` over the batches, each weighted by its size.
-
-    Args:
-        func: returns one number, a scalar tensor if it is not to wait for the device.
-        name: heading of the column; the function's name by default.
-    """
-
-    def __init__(self, func: Callable[..., Any], name: str | None = None) -> None:
-        self.func = func
-        self.name = name or _function_name(func)
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything, before an epoch."""
-        self._mean = RunningMean()
-
-    def accumulate(self, learn: LearnerState) -> None:
-        """Take in the batch that `learn` has just passed through the model."""
-        with torch.no_grad():
-            result = self.func(learn.pred, *learn.yb)
-        value = result if isinstance(result, Tensor) else torch.as_tensor(float(result))
-        if value.numel() != 1:
-            raise ValueError(
-                f"The metric `{self.name}` must return one number for a batch, but it returned "
-                f"shape {list(value.shape)}. Is a .mean() missing at its end?"
-            )
-        self._mean.add(value.reshape(()), batch_size(learn))
-
-    @property
-    def value(self) -> Tensor | None:
-        """The mean over all items since `reset`."""
-        return self._mean.mean
-
-
-class AvgLoss(Metric):
-    """The mean loss over the items of an epoch."""
-
-    def __init__(self, name: str | None = "loss") -> None:
-        self.name = name
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything, before an epoch."""
-        self._mean = RunningMean()
-
-    def accumulate(self, learn: LearnerState) -> None:
-        """Take in the loss of the current batch."""
-        self._mean.add(learn.loss.mean(), batch_size(learn))
-
-    @property
-    def value(self) -> Tensor | None:
-        """The mean over all items since `reset`."""
-        return self._mean.mean
-
-
-class AvgSmoothLoss(Metric):
-    """A running mean of the loss that forgets: `beta` of the old and the rest of the new.
-
-    Divided by `1 - beta ** steps`, so that its start is not drawn towards 0.
-    """
-
-    def __init__(self, beta: float = 0.98, name: str | None = "loss") -> None:
-        if not 0.0 <= beta < 1.0:
-            raise ValueError(f"beta is the part of the old that is kept, 0..1, but got {beta}.")
-        self.beta = beta
-        self.name = name
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything."""
-        self.count = 0
-        self._running: Tensor | None = None
-
-    def accumulate(self, learn: LearnerState) -> None:
-        """Take in the loss of the current batch."""
-        loss = learn.loss.detach().float().mean()
-        before = torch.zeros_like(loss) if self._running is None else self._running
-        self._running = torch.lerp(loss, before.to(loss.device), self.beta)
-        self.count += 1
-
-    @property
-    def value(self) -> Tensor | None:
-        """The running mean; None before the first batch."""
-        return None if self._running is None else self._running / (1.0 - self.beta**self.count)
-
-
-class AccumMetric(Metric):
-    """`func` of all outputs and targets of an epoch at once, for what is no mean over batches.
-
-    Args:
-        func: takes (outputs, targets) of the whole epoch and returns a number.
-        name: heading of the column; the function's name by default.
-        dim_argmax: replace outputs by the number of the highest along this axis.
-        activation: what to apply to the outputs before: "sigmoid", "softmax", or
-            "binary_softmax" for the probability of the last class alone.
-        thresh: replace outputs by whether they are above this.
-        to_np: hand NumPy arrays to `func`.
-        invert_arg: call `func(targets, outputs)`, scikit-learn's order.
-        flatten: make both flat, and check that they have the same length.
-    """
-
-    def __init__(
-        self,
-        func: Callable[..., Any],
-        name: str | None = None,
-        *,
-        dim_argmax: int | None = None,
-        activation: MetricActivation = "no",
-        thresh: float | None = None,
-        to_np: bool = False,
-        invert_arg: bool = False,
-        flatten: bool = True,
-    ) -> None:
-        if dim_argmax is not None and thresh is not None:
-            raise ValueError(
-                "AccumMetric takes dim_argmax= (classes) or thresh= (labels), not both."
-            )
-        self.func = func
-        self.name = name or _function_name(func)
-        self.dim_argmax = dim_argmax
-        self.activation: MetricActivation = activation
-        self.thresh = thresh
-        self.to_np = to_np
-        self.invert_arg = invert_arg
-        self.flatten = flatten
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget everything, before an epoch."""
-        self._preds: list[Tensor] = []
-        self._targets: list[Tensor] = []
-
-    def accumulate(self, learn: LearnerState) -> None:
-        """Keep the outputs and targets of the current batch, on the device."""
-        pred, target = self._prepared(learn.pred.detach()), learn.yb[0].detach()
-        if self.flatten:
-            pred, target = flat_pair(pred, target, self.name)
-        self._preds.append(pred)
-        self._targets.append(target)
-
-    def _prepared(self, pred: Tensor) -> Tensor:
-        if self.activation == "sigmoid":
-            pred = torch.sigmoid(pred)
-        elif self.activation == "softmax":
-            pred = torch.softmax(pred, -1 if self.dim_argmax is None else self.dim_argmax)
-        elif self.activation == "binary_softmax":
-            pred = torch.softmax(pred, -1)[..., -1]
-        if self.dim_argmax is not None:
-            return pred.argmax(self.dim_argmax)
-        return pred if self.thresh is None else pred > self.thresh
-
-    @property
-    def value(self) -> float | Tensor | None:
-        """`func` of everything since `reset`; None if there was nothing."""
-        if not self._preds:
-            return None
-        pair = (torch.cat(self._preds), torch.cat(self._targets))
-        if self.invert_arg:
-            pair = (pair[1], pair[0])
-        arguments = [t.float() if t.dtype == torch.bfloat16 else t for t in pair]
-        try:
-            if self.to_np:
-                result = self.func(*(t.cpu().numpy() for t in arguments))
-            else:
-                result = self.func(*arguments)
-        except ValueError as error:
-            raise ValueError(
-                f"The metric `{self.name}` could not be computed over {len(pair[0])} items: {error}"
-            ) from error
-        return result if isinstance(result, Tensor) else float(result)
-
-
 def flat_pair(pred: Tensor, target: Tensor, who: str, way_out: str = "") -> tuple[Tensor, Tensor]:
     """Return both flat.
 
     Raises:
         ValueError: they differ in length; `who` is named in it, and the `way_out`.
     """
+    if pred.ndim == 1 and pred.shape == target.shape:
+        return pred, target
     if pred.numel() != target.numel():
         raise ValueError(
             f"`{who}` compares one prediction with one target, but got predictions of shape "
@@ -295,7 +153,8 @@ def flat_pair(pred: Tensor, target: Tensor, who: str, way_out: str = "") -> tupl
     return pred.reshape(-1), target.reshape(-1)
 
 
-def _function_name(func: object) -> str:
+def function_name(func: object) -> str:
+    """Return what the column of a function is called; "metric" for a lambda."""
     func = inner(func)
     if not hasattr(func, "__name__"):
         return snake_case(type(func).__name__)

@@ -36,7 +36,7 @@ def accuracy(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
     elif targ.ndim > 1:
         way_out = " For masks say where the classes are: partial(accuracy, axis=1)."
     pred, targ = flat_pair(inp.argmax(dim=axis), targ, "accuracy", way_out)
-    return (pred == targ).float().mean()
+    return (pred == targ).mean(dtype=torch.float32)
 
 
 def error_rate(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
@@ -57,7 +57,7 @@ def top_k_accuracy(inp: Tensor, targ: Tensor, k: int = 5, axis: int = -1) -> Ten
             f"partial(top_k_accuracy, k={min(2, n)})."
         )
     best = inp.topk(k, dim=axis).indices.movedim(axis, -1)
-    return (best == targ.reshape(best.shape[:-1]).unsqueeze(-1)).any(-1).float().mean()
+    return (best == targ.reshape(best.shape[:-1]).unsqueeze(-1)).any(-1).mean(dtype=torch.float32)
 
 
 def accuracy_multi(inp: Tensor, targ: Tensor, thresh: float = 0.5, sigmoid: bool = True) -> Tensor:
@@ -72,13 +72,19 @@ def accuracy_multi(inp: Tensor, targ: Tensor, thresh: float = 0.5, sigmoid: bool
     inp, targ = flat_pair(inp, targ, "accuracy_multi")
     if sigmoid:
         inp = inp.sigmoid()
-    return ((inp > thresh) == targ.bool()).float().mean()
+    return ((inp > thresh) == targ.bool()).mean(dtype=torch.float32)
+
+
+def _quantities(inp: Tensor, targ: Tensor, who: str) -> tuple[Tensor, Tensor]:
+    """Return both flat and in one precision, which is not the half one of mixed precision."""
+    kind = torch.promote_types(inp.dtype, torch.float32)
+    inp, targ = flat_pair(inp, targ, who)
+    return inp.to(kind), targ.to(kind)
 
 
 def mse(inp: Tensor, targ: Tensor) -> Tensor:
     """Return the mean of squared differences."""
-    inp, targ = flat_pair(inp, targ, "mse")
-    return F.mse_loss(inp, targ.to(inp.dtype))
+    return F.mse_loss(*_quantities(inp, targ, "mse"))
 
 
 def rmse(inp: Tensor, targ: Tensor) -> Tensor:
@@ -88,14 +94,14 @@ def rmse(inp: Tensor, targ: Tensor) -> Tensor:
 
 def mae(inp: Tensor, targ: Tensor) -> Tensor:
     """Return the mean of absolute differences."""
-    inp, targ = flat_pair(inp, targ, "mae")
+    inp, targ = _quantities(inp, targ, "mae")
     return (inp - targ).abs().mean()
 
 
 def msle(inp: Tensor, targ: Tensor) -> Tensor:
     """Return the mean of squared differences of `log(1 + x)`."""
-    inp, targ = flat_pair(inp, targ, "msle")
-    return F.mse_loss(torch.log1p(inp), torch.log1p(targ.to(inp.dtype)))
+    inp, targ = _quantities(inp, targ, "msle")
+    return F.mse_loss(torch.log1p(inp), torch.log1p(targ))
 
 
 def exp_rmspe(inp: Tensor, targ: Tensor) -> Tensor:
@@ -103,12 +109,14 @@ def exp_rmspe(inp: Tensor, targ: Tensor) -> Tensor:
 
     As a metric of a learner it is computed over the whole epoch at once.
     """
-    inp, targ = flat_pair(inp, targ, "exp_rmspe")
+    inp, targ = _quantities(inp, targ, "exp_rmspe")
     return (1 - torch.exp(inp - targ)).square().mean().sqrt()
 
 
 def foreground_acc(inp: Tensor, targ: Tensor, bkg_idx: int = 0, axis: int = 1) -> Tensor:
     """Return the share of right pixels among those whose target is not the background.
+
+    As a metric of a learner it is that of all pixels of the epoch.
 
     Args:
         inp: scores [N, classes, H, W].
@@ -116,7 +124,13 @@ def foreground_acc(inp: Tensor, targ: Tensor, bkg_idx: int = 0, axis: int = 1) -
         bkg_idx: the number of the background.
         axis: where the classes are.
     """
+    counts = foreground_counts(inp, targ, bkg_idx, axis)
+    return counts[0] / counts[1]
+
+
+def foreground_counts(inp: Tensor, targ: Tensor, bkg_idx: int = 0, axis: int = 1) -> Tensor:
+    """Return how many pixels of the foreground are right, and how many there are: int64 [2]."""
     _classes(inp, axis, "foreground_acc")
     pred, targ = flat_pair(inp.argmax(dim=axis), targ, "foreground_acc")
     there = targ != bkg_idx  # counted, not indexed: a mask as an index waits for the device
-    return ((pred == targ) & there).sum() / there.sum()
+    return torch.stack([((pred == targ) & there).sum(), there.sum()])

@@ -6,7 +6,8 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from numpy.typing import NDArray
 
-from presize.train.metric_base import AccumMetric, LearnerState
+from presize.train.metric_base import LearnerState
+from presize.train.metric_epoch import AccumMetric
 
 # scikit-learn has no types of its own and takes 0.6 s to import: only when a score is read.
 Average: TypeAlias = Literal["binary", "micro", "macro", "weighted"]

@@ -1,7 +1,7 @@
 """Metrics: all of them by name, and `as_metric`, which makes one from whatever a user passes."""
 
 from collections.abc import Callable
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,12 +21,15 @@ from presize.train.metric_agreement import RocAuc as RocAuc
 from presize.train.metric_agreement import RocAucBinary as RocAucBinary
 from presize.train.metric_agreement import RocAucMulti as RocAucMulti
 from presize.train.metric_agreement import SpearmanCorrCoef as SpearmanCorrCoef
-from presize.train.metric_base import AccumMetric as AccumMetric
-from presize.train.metric_base import AvgLoss as AvgLoss
-from presize.train.metric_base import AvgMetric as AvgMetric
-from presize.train.metric_base import AvgSmoothLoss as AvgSmoothLoss
+from presize.train.metric_average import AvgLoss as AvgLoss
+from presize.train.metric_average import AvgMetric as AvgMetric
+from presize.train.metric_average import AvgSmoothLoss as AvgSmoothLoss
 from presize.train.metric_base import LearnerState as LearnerState
 from presize.train.metric_base import Metric as Metric
+from presize.train.metric_brier import BrierScore as BrierScore
+from presize.train.metric_brier import BrierScoreMulti as BrierScoreMulti
+from presize.train.metric_confusion import ConfusionMatrix as ConfusionMatrix
+from presize.train.metric_epoch import AccumMetric as AccumMetric
 from presize.train.metric_functions import accuracy as accuracy
 from presize.train.metric_functions import accuracy_multi as accuracy_multi
 from presize.train.metric_functions import error_rate as error_rate
@@ -39,6 +42,7 @@ from presize.train.metric_functions import rmse as rmse
 from presize.train.metric_functions import top_k_accuracy as top_k_accuracy
 from presize.train.metric_masks import Dice as Dice
 from presize.train.metric_masks import DiceMulti as DiceMulti
+from presize.train.metric_masks import ForegroundAcc as ForegroundAcc
 from presize.train.metric_masks import JaccardCoeff as JaccardCoeff
 from presize.train.metric_masks import JaccardCoeffMulti as JaccardCoeffMulti
 from presize.train.metric_scores import F1Score as F1Score
@@ -51,7 +55,9 @@ from presize.train.metric_scores import Precision as Precision
 from presize.train.metric_scores import PrecisionMulti as PrecisionMulti
 from presize.train.metric_scores import Recall as Recall
 from presize.train.metric_scores import RecallMulti as RecallMulti
-from presize.train.names import inner, snake_case
+from presize.train.metric_torchmetrics import UpdateCompute as UpdateCompute
+from presize.train.metric_torchmetrics import UpdateComputeMetric as UpdateComputeMetric
+from presize.train.names import inner
 
 # Roots of means: the mean of the batches' values is not the value of the epoch.
 _WHOLE_EPOCH: tuple[Callable[..., Any], ...] = (rmse, exp_rmspe)
@@ -68,57 +74,6 @@ class Perplexity(AvgLoss):
         """The perplexity over all items since `reset`."""
         mean = super().value
         return None if mean is None else torch.exp(mean)
-
-
-@runtime_checkable
-class UpdateCompute(Protocol):
-    """A metric in the manner of torchmetrics."""
-
-    def update(self, *args: Any) -> None:
-        """Take in outputs and targets."""
-        ...
-
-    def compute(self) -> Any:
-        """Return the value so far."""
-        ...
-
-    def reset(self) -> None:
-        """Forget everything."""
-        ...
-
-
-class UpdateComputeMetric(Metric):
-    """A torchmetrics metric in the table of training; it moves to the device of the outputs.
-
-    Args:
-        metric: has `update(preds, targets)`, `compute()` and `reset()`.
-        name: heading of the column; its class in snake case by default.
-    """
-
-    def __init__(self, metric: UpdateCompute, name: str | None = None) -> None:
-        self.metric = metric
-        self.name = name or snake_case(type(metric).__name__)
-        self._seen = False
-
-    def reset(self) -> None:
-        """Forget everything, before an epoch."""
-        self.metric.reset()
-        self._seen = False
-
-    def accumulate(self, learn: LearnerState) -> None:
-        """Hand over the current batch."""
-        if not self._seen and isinstance(self.metric, nn.Module):
-            self.metric.to(learn.pred.device)
-        self.metric.update(learn.pred.detach(), *learn.yb)
-        self._seen = True
-
-    @property
-    def value(self) -> float | Tensor | None:
-        """What the metric computes; None before the first batch."""
-        if not self._seen:
-            return None
-        result = self.metric.compute()
-        return result if isinstance(result, Tensor) else float(result)
 
 
 def as_metric(metric: Any, name: str | None = None) -> Metric:
@@ -145,9 +100,7 @@ def as_metric(metric: Any, name: str | None = None) -> Metric:
             "one by one: metrics=[*collection.values()]."
         )
     if isinstance(metric, Metric):
-        if name:
-            metric.name = name
-        return metric
+        return _named(metric, name)
     if isinstance(metric, UpdateCompute):
         return UpdateComputeMetric(metric, name)
     if not callable(metric):
@@ -155,9 +108,17 @@ def as_metric(metric: Any, name: str | None = None) -> Metric:
             "A metric is a function of (outputs, targets), a Metric or a torchmetrics metric, but "
             f"metrics= got {metric!r}."
         )
+    if inner(metric) is foreground_acc and not getattr(metric, "args", ()):
+        return _named(ForegroundAcc(**getattr(metric, "keywords", {})), name)
     if any(inner(metric) is function for function in _WHOLE_EPOCH):
         return AccumMetric(metric, name)
     return AvgMetric(metric, name)
+
+
+def _named(metric: Metric, name: str | None) -> Metric:
+    if name:
+        metric.name = name
+    return metric
 
 
 def _made(kind: type[Any]) -> Any:
