@@ -17,6 +17,32 @@ def test_concat_pool_gives_maxima_then_averages() -> None:
     assert torch.allclose(out[:, 3:, 0, 0], x.mean((2, 3)))
 
 
+def test_concat_pool_has_the_same_values_and_gradients_where_all_is_deterministic() -> None:
+    pool = AdaptiveConcatPool2d()
+    x = torch.randn(2, 3, 5, 4)
+    x[0, 0] = -1.0  # all pixels alike
+
+    def pooled() -> tuple[torch.Tensor, torch.Tensor]:
+        leaf = x.clone().requires_grad_()
+        out = pool(leaf)
+        (out * torch.arange(1.0, 13).reshape(2, 6, 1, 1)).sum().backward()
+        assert leaf.grad is not None
+        return out.detach(), leaf.grad
+
+    usual, usual_grad = pooled()
+    torch.use_deterministic_algorithms(True)
+    try:
+        exact, exact_grad = pooled()
+        assert AdaptiveConcatPool2d(2)(x).shape == (2, 6, 2, 2)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert torch.equal(usual, exact)
+    torch.testing.assert_close(usual_grad[1], exact_grad[1])
+    torch.testing.assert_close(usual_grad[0, 1:], exact_grad[0, 1:])
+    # Equal maxima share the gradient, which in the sum stays the same.
+    torch.testing.assert_close(usual_grad[0, 0].sum(), exact_grad[0, 0].sum())
+
+
 def test_the_usual_head() -> None:
     head = create_head(100, 37)
     assert _kinds(head) == [

@@ -20,12 +20,12 @@ from presize.core.randomness import Draws, FloatArray
 Matrices = npt.NDArray[np.float64]
 
 _LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601
-_EDGE = 1e-7  # 0 and 1 have no finite logit
+EDGE = 1e-7  # 0 and 1 have no finite logit
 # Where channels are mixed, 0..1 is first narrowed by half a level of 8 bits at each end, and
 # widened again afterwards. Else a channel that is just clipped (logit 16) next to one that is
 # nearly so (250 of 255: logit 3.9) would count as a strong colour: with saturation 1.25 the white
 # (255, 255, 250) became yellow, (255, 255, 196); it becomes (255, 255, 246).
-_RIM = 1 / 512
+RIM = 1 / 512
 
 
 def _affine(linear: npt.NDArray[np.float64], shift: FloatArray) -> Matrices:
@@ -41,7 +41,7 @@ def _per_picture(value: npt.ArrayLike) -> FloatArray:
 
 def brightness(level: npt.ArrayLike) -> Matrices:
     """Return the matrices that take mid-gray to `level` [n]: 0.5 changes nothing, 1 is white."""
-    level = np.clip(_per_picture(level), _EDGE, 1 - _EDGE)
+    level = np.clip(_per_picture(level), EDGE, 1 - EDGE)
     return _affine(np.tile(np.eye(3), (len(level), 1, 1)), np.log(level / (1 - level)))
 
 
@@ -76,18 +76,18 @@ def light(x: Tensor, matrices: Matrices) -> Tensor:
     gain, shift = _plain(matrices)
     mixed_rows = _mixed_rows(matrices)
     if x.shape[1] != 3 or not mixed_rows.any():
-        logit = torch.logit(wide, eps=_EDGE).mul_(_rows(gain, wide)).add_(_rows(shift, wide))
+        logit = torch.logit(wide, eps=EDGE).mul_(_rows(gain, wide)).add_(_rows(shift, wide))
         return logit.sigmoid_().to(x.dtype)
-    rim = np.where(mixed_rows, _RIM, 0.0)
-    logit = torch.logit(wide * _rows(1 - 2 * rim, wide) + _rows(rim, wide), eps=_EDGE)
+    rim = np.where(mixed_rows, RIM, 0.0)
+    logit = torch.logit(wide * _rows(1 - 2 * rim, wide) + _rows(rim, wide), eps=EDGE)
     m = _to(matrices, logit)
     mixed = torch.baddbmm(m[:, :3, 3:], m[:, :3, :3], logit.flatten(2)).view_as(logit).sigmoid_()
     return mixed.sub_(_rows(rim, wide)).div_(_rows(1 - 2 * rim, wide)).clamp_(0, 1).to(x.dtype)
 
 
-def mixes(matrices: Matrices, channels: int) -> bool:
-    """Say whether a channel's new value depends on the other channels, in any of the pictures."""
-    return channels == 3 and bool(_mixed_rows(matrices).any())
+def mixing(matrices: Matrices, channels: int) -> npt.NDArray[np.bool_]:
+    """Say of each picture whether a channel's new value depends on the other channels: [n]."""
+    return _mixed_rows(matrices) & (channels == 3)
 
 
 def light_levels(levels: FloatArray, matrices: Matrices) -> FloatArray:
@@ -95,7 +95,7 @@ def light_levels(levels: FloatArray, matrices: Matrices) -> FloatArray:
     if np.allclose(matrices, np.eye(4), rtol=0, atol=1e-12):
         return levels
     gain, shift = _plain(matrices)
-    inside = np.clip(levels, _EDGE, 1 - _EDGE)
+    inside = np.clip(levels, EDGE, 1 - EDGE)
     logit = np.log(inside / (1 - inside)) * gain[:, None] + shift[:, None]
     return np.asarray(1 / (1 + np.exp(-logit)))
 

@@ -6,6 +6,7 @@ from presize.augment.colour import Brightness, Contrast, Hue, Saturation
 from presize.augment.erase import RandomErasing
 from presize.augment.fused import AffineCoordTfm
 from presize.augment.geometry import Dihedral, Flip, RandomResizedCropGPU, Rotate, Warp, Zoom
+from presize.augment.policies import RandAugment, TrivialAugment
 from presize.augment.presets import Normalize
 from presize.core.errors import ModelFileError, did_you_mean
 from presize.core.transform import Transform
@@ -41,6 +42,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
         Normalize,
         OneHotEncode,
         PointScaler,
+        RandAugment,
         RandomCrop,
         RandomErasing,
         RandomResizedCrop,
@@ -51,6 +53,7 @@ TRANSFORMS: dict[str, type[Transform]] = {
         Rotate,
         Saturation,
         ToTensor,
+        TrivialAugment,
         Warp,
         Zoom,
     )

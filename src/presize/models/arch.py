@@ -18,6 +18,7 @@ from presize.models.body import (
 from presize.models.groups import BodySplit
 from presize.models.head import Init, create_head, init_head
 from presize.models.spec import MAX_OUT, HeadSpec, ModelSpec, check_spec
+from presize.models.stochastic_depth import checked_rate
 from presize.models.zoo import *  # noqa: F403  (resnet34 and its kin are to be found here, too)
 
 
@@ -44,6 +45,7 @@ def create_vision_model(
     weights: WeightsSource = None,
     cut: Cut = None,
     img_size: int | None = None,
+    drop_path_rate: float | None = None,
     head: nn.Module | None = None,
     concat_pool: bool = True,
     ps: float | Sequence[float] = 0.5,
@@ -68,6 +70,10 @@ def create_vision_model(
         cut: how many child layers of `arch` make the body, or a function from the model to its
             body; known architectures need none.
         img_size: side of the pictures in pixels, for transformers that are made for one size.
+        drop_path_rate: stochastic depth (arXiv:1603.09382): the chance, for each picture in
+            training, that the deepest block is passed over; those before it are passed over less.
+            None keeps the architecture's own. A model file does not hold it: it does not matter
+            for predictions.
         head: your own head instead of the usual one; it gets the body's output.
         concat_pool: pool by maximum and average; this and the next are told in `create_head`.
         ps: dropout.
@@ -95,7 +101,7 @@ def create_vision_model(
         "lin_first": lin_first,
         "y_range": None if y_range is None else [float(y) for y in y_range],
     }
-    body = BodyOptions(n_in, pretrained, weights, cut, img_size)
+    body = BodyOptions(n_in, pretrained, weights, cut, img_size, checked_rate(drop_path_rate))
     own = custom_head if head is None else head
     return _assemble(arch, n_out, body, options if own is None else own, init)
 

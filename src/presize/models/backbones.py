@@ -8,6 +8,7 @@ from torch import nn
 
 from presize.models.body import Backbone, BodyOptions, Source, cut_and_load, fit_input
 from presize.models.cut import cut_custom, working_side
+from presize.models.stochastic_depth import no_stochastic_depth
 from presize.models.timm_bodies import PREFIX, timm_backbone, timm_name
 from presize.models.torchvision_bodies import (
     TORCHVISION_NAMES,
@@ -71,6 +72,8 @@ def _custom_backbone(
 ) -> Backbone:
     if options.img_size is not None:
         raise ValueError(f"img_size is for known architectures: make {name} for its size yourself.")
+    if options.drop_path_rate is not None:
+        raise no_stochastic_depth(name)
     state = None if options.weights is None else read_weights(cast(Any, options.weights))
     model = arch if isinstance(arch, nn.Module) else _call(arch, name, options)
     input_key = fit_input(model, options.n_in)

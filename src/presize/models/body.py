@@ -28,6 +28,7 @@ class BodyOptions:
     weights: WeightsSource = None
     cut: Cut = None
     img_size: int | None = None
+    drop_path_rate: float | None = None
 
     @property
     def where(self) -> str:

@@ -18,7 +18,11 @@ class AdaptiveConcatPool2d(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the maxima and averages of `x`."""
-        return torch.cat([self.mp(x), self.ap(x)], dim=1)
+        # On CUDA the gradient of AdaptiveMaxPool2d has no deterministic way, and that of amax has.
+        # Where several pixels are the maximum they share the gradient, else it is the same.
+        exact = self.mp.output_size == 1 and torch.are_deterministic_algorithms_enabled()
+        maxima = x.amax((-2, -1), keepdim=True) if exact else self.mp(x)
+        return torch.cat([maxima, self.ap(x)], dim=1)
 
 
 class SigmoidRange(nn.Module):

@@ -3,6 +3,7 @@
 import socket
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,6 +21,7 @@ from presize.models.body import (
     params_until,
 )
 from presize.models.cut import cut_custom, working_side
+from presize.models.stochastic_depth import no_stochastic_depth
 from presize.models.weights import (
     PLACE,
     download_help,
@@ -71,7 +73,7 @@ def timm_backbone(name: str, options: BodyOptions) -> Backbone:
     weights, state = options.weights, None
     if isinstance(weights, str) and not is_weights_file(weights):
         name, weights = timm_name(f"{name.partition('.')[0]}.{weights}"), None
-        options = BodyOptions(options.n_in, True, None, options.cut, options.img_size)
+        options = replace(options, pretrained=True, weights=None)
     elif weights is not None:
         state = read_weights(cast(Any, weights))
     fetch = options.pretrained and weights is None
@@ -106,6 +108,8 @@ def _create(name: str, options: BodyOptions, fetch: bool) -> Any:
     settings: dict[str, Any] = {"num_classes": 0, "in_chans": options.n_in}
     if options.img_size is not None:
         settings["img_size"] = options.img_size
+    if options.drop_path_rate is not None:
+        settings["drop_path_rate"] = options.drop_path_rate
     try:
         if not fetch:
             return timm.create_model(name, pretrained=False, **settings)
@@ -113,6 +117,8 @@ def _create(name: str, options: BodyOptions, fetch: bool) -> Any:
             _check_network(name)
             return timm.create_model(name, pretrained=True, **settings)
     except TypeError as e:
+        if "drop_path_rate" in str(e):
+            raise no_stochastic_depth(name) from e
         if "img_size" not in str(e):
             raise
         raise ValueError(f"{name} has no img_size to set: it takes any size. Leave it out.") from e

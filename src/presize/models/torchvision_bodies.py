@@ -21,6 +21,7 @@ from presize.models.body import (
     params_until,
 )
 from presize.models.cut import cut_custom
+from presize.models.stochastic_depth import set_drop_path
 from presize.models.weights import (
     download_help,
     hub_folder,
@@ -105,6 +106,8 @@ def torchvision_backbone(name: str, options: BodyOptions) -> Backbone:
     elif img_size is not None:
         raise ValueError(f"{name} takes any size: img_size is for ViTs, leave it out.")
     model = tv.get_model(name, weights=None, **settings)
+    if options.drop_path_rate is not None:
+        set_drop_path(model, name, options.drop_path_rate)
     if state is not None:
         state = _todays_names(model, state, img_size)
     side = img_size or _SIDES.get(type(model), 64)

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from presize.core import colour
 from presize.core.homography import HW, Maps, compose, identity
 from presize.core.sampling import Mode, PadMode
+from presize.render.levels import Levels, MixedLevels
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -102,13 +103,9 @@ class PixelPlan:
         """Return the plan for pictures that have been moved already."""
         return replace(self, source=self.size, maps=identity(self.n), reading=None)
 
-    def tables(self, channels: int) -> npt.NDArray[np.float32] | None:
-        """Return what each of 256 levels becomes: float32 [n,channels,256].
-
-        None if that is no matter of one level: where light mixes the channels, as saturation does,
-        and where levels stay integers.
-        """
-        if self.scale is None or (self.light is not None and colour.mixes(self.light, channels)):
+    def tables(self, channels: int) -> list[Levels] | None:
+        """Return for each picture what 256 levels become; None where they stay integers."""
+        if self.scale is None:
             return None
         level = np.arange(256.0)[None, :] * self.scale
         if self.light is not None:
@@ -116,4 +113,9 @@ class PixelPlan:
         table = level[:, None, :]
         if self.mean is not None and self.std is not None:
             table = (table - self.mean[:, None]) / self.std[:, None]
-        return np.ascontiguousarray(np.broadcast_to(table, (self.n, channels, 256)), np.float32)
+        whole = np.ascontiguousarray(np.broadcast_to(table, (self.n, channels, 256)), np.float32)
+        made: list[Levels] = list(whole)
+        if self.light is not None:
+            for i in np.flatnonzero(colour.mixing(self.light, channels)):
+                made[i] = MixedLevels.of(self.scale, self.light[i], self.mean, self.std)
+        return made

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from presize.core.homography import HW
 from presize.core.sampling import REACH, Mode, PadMode
+from presize.render.levels import Levels, MixedLevels
 
 Bytes = npt.NDArray[np.uint8]
 Matrix = npt.NDArray[np.float64]
@@ -134,22 +135,25 @@ def _span(low: float, high: float, n: int, block: int) -> tuple[int, int, int]:
     return 0, n, max(1, round(n / block))
 
 
-def write(pixels: Bytes, table: npt.NDArray[np.float32] | None, out: npt.NDArray[Any]) -> None:
+def write(pixels: Bytes, levels: Levels | None, out: npt.NDArray[Any]) -> None:
     """Write a picture, channel by channel, into its slot of a batch.
 
     Args:
         pixels: uint8 [h,w,c].
-        table: float32 [c,256], what each level becomes; None writes the levels.
-        out: [c,h,w], float32 where there is a table, else uint8; C-contiguous.
+        levels: what each level becomes; None writes the levels.
+        out: [c,h,w], float32 where levels become something, else uint8; C-contiguous.
     """
+    if isinstance(levels, MixedLevels):
+        levels.write(pixels, out)
+        return
     cv2 = _cv2()
     channels = cv2.split(pixels)
     for c, channel in enumerate(channels):
-        if table is None:
+        if levels is None:
             out[c] = channel
         else:
             # 0.05 ms for 3 x 224 x 224; NumPy's take needs 0.11.
-            cv2.LUT(channel, table[c], dst=out[c])
+            cv2.LUT(channel, levels[c], dst=out[c])
 
 
 def averaged(pixels: Bytes, times: int) -> Bytes:
