@@ -1,4 +1,4 @@
-"""Ways to train: one-cycle, fine-tuning, the rate finder. They are methods of the learner."""
+"""Ways to train: recipes with their schedules, freezing, the rate finder: learner's methods."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,9 @@ from presize.core.collections import L
 from presize.core.errors import TrainingError
 from presize.models.groups import freeze_to as set_frozen
 from presize.models.groups import require_groups
+from presize.train.duration import Duration, TimeLeft
 from presize.train.rates import LearningRate
-from presize.train.schedules import one_cycle
+from presize.train.schedules import flat_cos, one_cycle, sgdr, sgdr_epochs
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -30,6 +31,7 @@ def fit_one_cycle(
     cbs: Callback | Iterable[Callback] | None = None,
     reset_opt: bool = False,
     start_epoch: int = 0,
+    max_time: Duration | None = None,
 ) -> None:
     """Train with the one-cycle policy: the rate rises to `lr_max`, then falls to almost 0.
 
@@ -37,7 +39,7 @@ def fit_one_cycle(
 
     Args:
         n_epoch: how many passes over the training set.
-        lr_max: the highest rate; a number or slice, as in `fit`.
+        lr_max: the highest rate; a number, a slice, or one per layer group, as in `fit`.
         div: the first rate is lr_max / div.
         div_final: the last rate is lr_max / div_final.
         pct_start: the share of the training in which the rate rises.
@@ -46,50 +48,195 @@ def fit_one_cycle(
         cbs: callbacks for this fit only.
         reset_opt: begin with a new optimizer.
         start_epoch: the epoch to begin with; those before count as done.
+        max_time: see `fit`.
     """
-    highest = learn.rates(lr_max)
     schedules: dict[str, Schedule] = one_cycle(
-        highest, div=div, div_final=div_final, pct_start=pct_start, moms=moms or learn.moms
+        learn.rates(lr_max),
+        div=div,
+        div_final=div_final,
+        pct_start=pct_start,
+        moms=moms or learn.moms,
     )
     callbacks = [ParamScheduler(schedules), *L(cbs)]
-    learn.fit(n_epoch, lr_max, wd, callbacks, reset_opt=reset_opt, start_epoch=start_epoch)
+    learn.fit(
+        n_epoch,
+        lr_max,
+        wd,
+        callbacks,
+        reset_opt=reset_opt,
+        start_epoch=start_epoch,
+        max_time=max_time,
+    )
+
+
+def fit_flat_cos(
+    learn: "Learner",
+    n_epoch: int,
+    lr: LearningRate | None = None,
+    *,
+    div_final: float = 1e5,
+    pct_start: float = 0.75,
+    wd: float | None = None,
+    cbs: Callback | Iterable[Callback] | None = None,
+    reset_opt: bool = False,
+    start_epoch: int = 0,
+    max_time: Duration | None = None,
+) -> None:
+    """Train with one rate for most of the time, then let it fall to almost 0 on a cosine.
+
+    Args:
+        n_epoch: how many passes over the training set.
+        lr: the rate; a number, a slice, or one per layer group, as in `fit`.
+        div_final: the last rate is lr / div_final.
+        pct_start: the share of the training in which the rate stays.
+        wd: weight decay of this fit.
+        cbs: callbacks for this fit only.
+        reset_opt: begin with a new optimizer.
+        start_epoch: the epoch to begin with; those before count as done.
+        max_time: see `fit`.
+    """
+    schedules: dict[str, Schedule] = flat_cos(
+        learn.rates(lr), div_final=div_final, pct_start=pct_start
+    )
+    callbacks = [ParamScheduler(schedules), *L(cbs)]
+    learn.fit(
+        n_epoch,
+        lr,
+        wd,
+        callbacks,
+        reset_opt=reset_opt,
+        start_epoch=start_epoch,
+        max_time=max_time,
+    )
+
+
+def fit_sgdr(
+    learn: "Learner",
+    n_cycles: int,
+    cycle_len: int,
+    lr_max: LearningRate | None = None,
+    cycle_mult: int = 2,
+    *,
+    wd: float | None = None,
+    cbs: Callback | Iterable[Callback] | None = None,
+    reset_opt: bool = False,
+    start_epoch: int = 0,
+    max_time: Duration | None = None,
+) -> None:
+    """Train with warm restarts: cosines from `lr_max` to 0, each longer than the one before.
+
+    Loshchilov and Hutter, "SGDR: Stochastic Gradient Descent with Warm Restarts", ICLR 2017.
+
+    Args:
+        n_cycles: how many cosines.
+        cycle_len: epochs of the first one.
+        lr_max: the rate at each restart; a number, a slice, or one per layer group, as in `fit`.
+        cycle_mult: each cosine takes so many times as many epochs as the one before.
+        wd: weight decay of this fit.
+        cbs: callbacks for this fit only.
+        reset_opt: begin with a new optimizer.
+        start_epoch: the epoch to begin with, counted over all cycles; those before count as done.
+        max_time: see `fit`; all cycles get shorter alike.
+
+    Raises:
+        ValueError: fewer than one cycle, epoch or multiple.
+    """
+    schedules: dict[str, Schedule] = sgdr(learn.rates(lr_max), n_cycles, cycle_len, cycle_mult)
+    callbacks = [ParamScheduler(schedules), *L(cbs)]
+    learn.fit(
+        sgdr_epochs(n_cycles, cycle_len, cycle_mult),
+        lr_max,
+        wd,
+        callbacks,
+        reset_opt=reset_opt,
+        start_epoch=start_epoch,
+        max_time=max_time,
+    )
 
 
 def fine_tune(
     learn: "Learner",
     epochs: int,
-    base_lr: float = 2e-3,
+    base_lr: LearningRate = 2e-3,
     freeze_epochs: int = 1,
     *,
     lr_mult: float = 100,
     pct_start: float = 0.3,
     div: float = 5.0,
+    div_final: float = 1e5,
     wd: float | None = None,
     moms: tuple[float, float, float] | None = None,
     cbs: Callback | Iterable[Callback] | None = None,
+    reset_opt: bool = False,
+    start_epoch: int = 0,
+    max_time: Duration | None = None,
 ) -> None:
     """Adapt a pretrained model: first its new head alone, then all of it.
 
     Args:
         epochs: passes over the training set with all layers.
-        base_lr: the highest rate of the head while the rest is frozen; then half of it.
+        base_lr: the highest rate of the head while the rest is frozen; then half of it. With
+            slice(first, last), or one rate per layer group, the head has the last one, and then
+            all have half of theirs; slice(last) is the same as `last`.
         freeze_epochs: passes with all but the head frozen.
         lr_mult: the first layer group gets a rate so many times lower than the head.
         pct_start: see `fit_one_cycle`; for the part with all layers.
         div: see `fit_one_cycle`; for the part with all layers.
+        div_final: see `fit_one_cycle`.
         wd: weight decay.
         moms: see `fit_one_cycle`.
         cbs: callbacks for both parts.
+        reset_opt: begin with a new optimizer.
+        start_epoch: the epoch to begin with, counted over both parts; those before count as done.
+        max_time: see `fit`. The first part takes its share of the epochs, or less; the second
+            the rest.
 
     Raises:
-        TrainingError: the model has only one layer group, so that nothing can be frozen.
+        ValueError: the model has only one layer group, so that nothing can be frozen.
     """
+    head_rate, rates = _fine_tune_rates(learn, base_lr, lr_mult)
+    limit = TimeLeft(max_time)
     learn.freeze()
-    learn.fit_one_cycle(freeze_epochs, slice(base_lr), pct_start=0.99, wd=wd, moms=moms, cbs=cbs)
-    base_lr /= 2
+    if start_epoch < freeze_epochs:
+        learn.fit_one_cycle(
+            freeze_epochs,
+            slice(head_rate),
+            div_final=div_final,
+            pct_start=0.99,
+            wd=wd,
+            moms=moms,
+            cbs=cbs,
+            reset_opt=reset_opt,
+            start_epoch=start_epoch,
+            max_time=limit.share(freeze_epochs, epochs),
+        )
     learn.unfreeze()
-    rates = slice(base_lr / lr_mult, base_lr)
-    learn.fit_one_cycle(epochs, rates, pct_start=pct_start, div=div, wd=wd, moms=moms, cbs=cbs)
+    learn.fit_one_cycle(
+        epochs,
+        rates,
+        div=div,
+        div_final=div_final,
+        pct_start=pct_start,
+        wd=wd,
+        moms=moms,
+        cbs=cbs,
+        reset_opt=reset_opt and start_epoch >= freeze_epochs,
+        start_epoch=max(start_epoch - freeze_epochs, 0),
+        max_time=limit.left(),
+    )
+
+
+def _fine_tune_rates(
+    learn: "Learner", base_lr: LearningRate, lr_mult: float
+) -> tuple[float, LearningRate]:
+    """Return the rate of the head alone, and the rates of all layers."""
+    if isinstance(base_lr, slice) and base_lr.start is None and base_lr.step is None:
+        base_lr = base_lr.stop
+    if isinstance(base_lr, int | float) and not isinstance(base_lr, bool):
+        half = base_lr / 2
+        return float(base_lr), slice(half / lr_mult, half)
+    rates = learn.rates(base_lr)
+    return float(rates[-1]), rates / 2
 
 
 def lr_find(

@@ -11,8 +11,10 @@ from presize.core.randomness import (
     Draws,
     draws,
     loose_context,
+    loose_place,
     philox,
     sample_context,
+    set_loose_place,
     set_seed,
     shuffled,
 )
@@ -133,4 +135,15 @@ def test_set_seed_can_ask_for_deterministic_algorithms():
         set_seed(0, deterministic=True)
         assert torch.are_deterministic_algorithms_enabled()
     finally:
-        torch.use_deterministic_algorithms(False)
+        set_seed(0, deterministic=False)
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_draws_by_hand_go_on_from_a_place():
+    set_seed(3)
+    draws("flip").uniform()
+    place = loose_place()
+    expected = [float(draws("flip").uniform()[0]) for _ in range(3)]
+    set_seed(9)
+    set_loose_place(*place)
+    assert [float(draws("flip").uniform()[0]) for _ in range(3)] == expected

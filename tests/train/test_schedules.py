@@ -95,6 +95,14 @@ def test_exponential_through_zero(ends: tuple[object, object]) -> None:
         SchedExp(*ends)
 
 
+def test_rates_of_groups_that_end_alike_keep_their_shape() -> None:
+    starts = np.array([1e-4, 1e-2])
+    for kind in KINDS:
+        for pct in (0.0, 0.3, 1.0):
+            assert np.shape(kind(starts, 1e-5)(pct)) == (2,)
+        np.testing.assert_array_equal(kind(starts, 1e-5)(1.0), [1e-5, 1e-5])
+
+
 def test_power_must_be_positive() -> None:
     with pytest.raises(ValueError, match=r"power above 0, but got 0"):
         SchedPoly(1, 2, 0)

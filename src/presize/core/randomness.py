@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from presize.core.determinism import set_deterministic
+
 UintArray = npt.NDArray[np.uint32]
 FloatArray = npt.NDArray[np.float64]
 Indices = Sequence[int] | npt.NDArray[np.int64] | int
@@ -189,6 +191,17 @@ def loose_context() -> Iterator[None]:
         yield
 
 
+def loose_place() -> tuple[int, int]:
+    """Return the seed and the count of the draws by hand, for a checkpoint."""
+    return _loose.seed, _loose.count
+
+
+def set_loose_place(seed: int, count: int) -> None:
+    """Let draws by hand go on from where `loose_place` saw them."""
+    _loose.restart(seed)
+    _loose.count = count
+
+
 def draws(op: str, n: int = 1) -> Draws:
     """Return the draws of operation `op` for the current samples, or for `n` loose ones.
 
@@ -215,21 +228,25 @@ def shuffled(n: int, *, seed: int, epoch: int) -> npt.NDArray[np.int64]:
     return np.argsort(keys, kind="stable").astype(np.int64)
 
 
-def set_seed(seed: int, *, deterministic: bool = False) -> None:
+def set_seed(seed: int, *, deterministic: bool | None = None) -> None:
     """Seed presize, PyTorch, NumPy and `random`.
+
+    The same seed gives the same batches on any machine and for any number of workers. With
+    `deterministic=True` two runs on the same device and the same number of threads are equal to
+    the bit.
 
     Args:
         seed: any integer.
-        deterministic: also ask PyTorch for deterministic algorithms; slower on a GPU, and
-            operations that have none then raise.
+        deterministic: True makes PyTorch use deterministic algorithms only: slower on a GPU, and
+            an operation that has none there raises, with its name. False puts back what was set
+            before. None leaves it as it is.
     """
     random.seed(seed)
     np.random.seed(seed % 2**32)  # noqa: NPY002 - users' own code draws from the global one
     torch.manual_seed(seed)
     _loose.restart(seed)
-    if deterministic:
-        torch.use_deterministic_algorithms(True)
-        torch.backends.cudnn.benchmark = False
+    if deterministic is not None:
+        set_deterministic(deterministic)
 
 
 def default_seed() -> int:

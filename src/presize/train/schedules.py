@@ -76,7 +76,7 @@ def sched_exp(start: Rates, end: Rates, pct: float) -> Rates:
             f"both below), but it got {start} to {end}. Use SchedLin or SchedCos to reach 0."
         )
     if pct == 1.0:
-        return _as_rates(end)
+        return _as_rates(end + 0.0 * ratio)  # exact, and in the shape of all others
     return _as_rates(start * ratio**pct)
 
 
