@@ -137,6 +137,164 @@ def test_each_cancel_is_followed_by_its_two_events(kind, event, after):
     assert log.events[at : at + 2] == after
 
 
+@pytest.mark.parametrize("accumulate", [2, 3, 5, 7])
+def test_accumulated_batches_step_as_one_large_batch_does(accumulate):
+    # 5 batches of 8: groups of 2, 2, 1 - of 3, 2 - of 5 - and one that never fills up
+    learn = make_learner(accumulate=accumulate)
+    twin = nn.Linear(3, 1)
+    twin.load_state_dict(learn.model.state_dict())
+    opt = torch.optim.SGD(twin.parameters(), 0.1)
+    batches = list(learn.dls.train)
+    for start in range(0, len(batches), accumulate):
+        x, y = map(torch.cat, zip(*batches[start : start + accumulate], strict=True))
+        F.mse_loss(twin(x), y).backward()
+        opt.step()
+        opt.zero_grad()
+    stepped = []
+
+    class Steps(Callback):
+        run_valid = False
+
+        def after_batch(self, learn):
+            stepped.append(learn.stepped)
+
+    quiet_fit(learn, 1, cbs=Steps())
+    assert torch.allclose(learn.model.weight, twin.weight, atol=1e-6)
+    assert stepped == [(i + 1) % accumulate == 0 or i == 4 for i in range(5)]
+
+
+def test_a_short_last_batch_counts_by_its_items():
+    dls = DataLoaders(DataLoader(pairs(13), 5), DataLoader(pairs(20, 1), 8), device="cpu")
+    learn = Learner(dls, nn.Linear(3, 1), F.mse_loss, SGD, lr=0.1, accumulate=3)
+    twin = nn.Linear(3, 1)
+    twin.load_state_dict(learn.model.state_dict())
+    x, y = map(torch.stack, zip(*pairs(13), strict=True))
+    F.mse_loss(twin(x), y).backward()
+    torch.optim.SGD(twin.parameters(), 0.1).step()
+    quiet_fit(learn, 1)
+    assert torch.allclose(learn.model.weight, twin.weight, atol=1e-6)
+
+
+def test_gradients_are_complete_before_the_step_and_events_come_once_a_batch():
+    class Norms(Callback):
+        run_valid = False
+
+        def __init__(self):
+            self.seen, self.events = [], []
+
+        def after_backward(self, learn):
+            self.events.append("backward")
+
+        def before_step(self, learn):
+            self.events.append("step")
+            self.seen.append(learn.model.weight.grad.clone())
+
+    norms = Norms()
+    learn = make_learner(accumulate=2, cbs=norms)
+    twin = nn.Linear(3, 1)
+    twin.load_state_dict(learn.model.state_dict())
+    first, second = list(learn.dls.train)[:2]
+    x, y = map(torch.cat, zip(first, second, strict=True))
+    F.mse_loss(twin(x), y).backward()
+    quiet_fit(learn, 1)
+    assert torch.allclose(norms.seen[0], twin.weight.grad, atol=1e-6)
+    two = ["backward", "backward", "step"]
+    assert norms.events == [*two, *two, "backward", "step"]
+
+
+def test_a_cancelled_batch_leaves_its_group_and_the_rest_steps_at_the_end():
+    class Cancel(Callback):
+        run_valid = False
+
+        def before_batch(self, learn):
+            if learn.iter in (1, 4):
+                raise CancelBatch
+
+    learn = make_learner(accumulate=2, cbs=Cancel())
+    twin = nn.Linear(3, 1)
+    twin.load_state_dict(learn.model.state_dict())
+    opt = torch.optim.SGD(twin.parameters(), 0.1)
+    batches = list(learn.dls.train)
+    for group in ([batches[0], batches[2]], [batches[3]]):
+        x, y = map(torch.cat, zip(*group, strict=True))
+        F.mse_loss(twin(x), y).backward()
+        opt.step()
+        opt.zero_grad()
+    quiet_fit(learn, 1)
+    assert torch.allclose(learn.model.weight, twin.weight, atol=1e-6)
+
+
+def test_gradients_of_an_epoch_that_was_left_half_way_do_not_reach_the_next():
+    class Leave(Callback):
+        run_valid = False
+
+        def after_batch(self, learn):
+            if learn.epoch == 0 and learn.iter == 2:
+                raise CancelTrain
+
+    learn = make_learner(accumulate=2, cbs=Leave())
+    twin = nn.Linear(3, 1)
+    twin.load_state_dict(learn.model.state_dict())
+    opt = torch.optim.SGD(twin.parameters(), 0.1)
+    batches = list(learn.dls.train)
+    for group in (batches[:2], batches[:2], batches[2:4], batches[4:]):
+        x, y = map(torch.cat, zip(*group, strict=True))
+        F.mse_loss(twin(x), y).backward()
+        opt.step()
+        opt.zero_grad()
+    quiet_fit(learn, 2)
+    assert torch.allclose(learn.model.weight, twin.weight, atol=1e-6)
+
+
+def test_accumulate_can_be_set_later_and_wrong_numbers_are_refused():
+    learn = make_learner()
+    learn.accumulate = 3
+    assert learn.accumulate == 3
+    with pytest.raises(ValueError, match="accumulate is the number of batches that make one step"):
+        learn.accumulate = 0
+
+
+def test_channels_last_computes_the_same_numbers():
+    def trained(**options):
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(64, 2))
+        data = [(torch.randn(3, 6, 6), torch.tensor(i % 2)) for i in range(16)]
+        dls = DataLoaders(DataLoader(data, 8), DataLoader(data, 8), device="cpu")
+        learn = Learner(dls, model, F.cross_entropy, SGD, **options)
+        quiet_fit(learn, 2, 0.1)
+        return learn
+
+    plain, last = trained(), trained(channels_last=True)
+    kernel = last.model[0].weight
+    assert kernel.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(kernel, plain.model[0].weight, rtol=1e-4, atol=1e-5)
+    last.channels_last = False
+    quiet_fit(last, 1, 0.1)
+    assert last.model[0].weight.is_contiguous()
+
+
+def test_weights_of_classes_go_where_the_batches_are():
+    moved = []
+
+    class Elsewhere(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("weight", torch.ones(3, device="meta"))
+
+        def forward(self, pred, targ):
+            return F.mse_loss(pred, targ)
+
+        def to(self, device):
+            moved.append(device)
+            self.weight = torch.ones(3)
+            return self
+
+    learn = make_learner(loss_func=Elsewhere())
+    quiet_fit(learn, 1)
+    quiet_fit(learn, 1)
+    assert moved == [torch.device("cpu")]
+
+
 def test_a_cancelled_step_keeps_the_gradients():
     class Every(Callback):
         def before_step(self, learn):

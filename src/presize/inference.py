@@ -59,7 +59,7 @@ def run_validation(
     """Pass a loader through the model, with the events of validation and no training."""
     learn.place_model()
     learn.recorder.row = []
-    with learn.added_cbs(cbs):
+    with learn.added_cbs(cbs), learn.precision.applied(learn.device):
         try:
             learn.pass_validation(dl)
         finally:

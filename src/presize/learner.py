@@ -4,16 +4,14 @@ One call of `fit` reaches the model in three hops: `fit -> _epoch -> _train_batc
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path as AnyPath
-from typing import Any, Literal, Self
+from typing import Any, Self
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from presize import inference, persistence, recipes
+from presize import inference, membership, persistence, preparation, recipes, resuming, speed
 from presize.callbacks.base import (
     Callback,
     Callbacks,
@@ -24,24 +22,32 @@ from presize.callbacks.base import (
     CancelTrain,
     CancelValidate,
 )
+from presize.callbacks.budget import TimeBudget
+from presize.callbacks.divergence import DivergenceWatch
 from presize.callbacks.progress import ProgressCallback
 from presize.callbacks.recorder import Recorder
 from presize.callbacks.train_eval import TrainEvalCallback
+from presize.core.allocator import memory_kept
 from presize.core.collections import L
-from presize.core.device import default_device, same_place, to_device
+from presize.core.device import default_device, to_device
 from presize.core.errors import TrainingError
 from presize.core.paths import Path
-from presize.data.labelcheck import check_vocab
+from presize.core.ranks import Rank
 from presize.data.loaders import DataLoaders
-from presize.models.groups import Splitter, check_groups, trainable_params
-from presize.models.summary import model_summary
+from presize.models.groups import Splitter, trainable_params
+from presize.models.small_maps import small_maps
+from presize.resuming import Run, resumable
+from presize.train.accumulation import Accumulation
+from presize.train.distributed import Parallel
+from presize.train.duration import Duration
+from presize.train.layout import in_channels_last
 from presize.train.losses import check_loss, check_targets, describe_pair, loss_for_task
 from presize.train.metrics import Metric, as_metric
-from presize.train.optim import Adam, make_optimizer, param_groups_for, set_hyper
+from presize.train.microbatches import MicroBatches, items_in, out_of_memory
+from presize.train.optim import Adam
+from presize.train.precision import Kind as Kind
 from presize.train.precision import Precision
-from presize.train.rates import LearningRate, rates_for
-
-Kind = Literal["fp32", "fp16", "bf16"]
+from presize.train.rates import LearningRate
 
 
 class Learner:
@@ -63,11 +69,22 @@ class Learner:
         wd_bn_bias: decay norm layers and biases as well.
         train_bn: train the norm layers of frozen groups.
         moms: momenta of the one-cycle schedule: at the start, at the highest rate, at the end.
-        precision: "fp32", "fp16" (with loss scaling) or "bf16".
+        precision: "fp32", "tf32" (on newer NVIDIA GPUs), "fp16" (with loss scaling) or "bf16".
+        accumulate: how many batches make one step of the optimizer, with the gradients of one
+            batch as large as all of them.
+        channels_last: compute with the channels last in memory.
+        compile: compile the model with torch.compile; True, or the name of one of its modes.
 
     Raises:
         TrainingError: `loss_func` is None and the data does not tell which one fits.
     """
+
+    n_inp: int | None
+    xb: tuple[Any, ...]
+    yb: tuple[Any, ...]
+    typed_batch: tuple[Any, ...]
+    pred: Any
+    loss: Tensor
 
     def __init__(
         self,
@@ -87,6 +104,9 @@ class Learner:
         train_bn: bool = True,
         moms: tuple[float, float, float] = (0.95, 0.85, 0.95),
         precision: Kind = "fp32",
+        accumulate: int = 1,
+        channels_last: bool = False,
+        compile: bool | str = False,
     ) -> None:
         self.dls, self.model = dls, model
         task = getattr(dls, "task", None)
@@ -97,25 +117,29 @@ class Learner:
         self.path = Path(path if path is not None else getattr(dls, "path", "."))
         self.model_dir = AnyPath(model_dir)
         self.wd, self.wd_bn_bias, self.train_bn, self.moms = wd, wd_bn_bias, train_bn, moms
-        self.precision = Precision(precision)
+        self.precision, self.accumulation = Precision(precision), Accumulation(accumulate)
+        self.channels_last, self.compile = channels_last, compile
+        self.parallel, self.run = Parallel(), Run()
+        self.parts = MicroBatches(self._begin_step_again, lambda: self.ranks.world > 1)
+        self.forward: Callable[..., Any] = model
         self.opt: torch.optim.Optimizer | None = None
         self.recorder = Recorder()
         self.logger: Callable[[list[Any]], None] = print
         self.epoch, self.n_epoch, self.iter, self.n_iter = 0, 1, 0, 1
         self.train_iter, self.pct_train = 0, 0.0
-        self.training = self.batch_cancelled = False
+        self.training = self.batch_cancelled = self.stepped = False
+        self.share = self._items = 1.0
+        self.place, self.n_inp = self.device, None
         self.dl: Any = None
-        self.typed_batch: tuple[Any, ...] = ()
-        self.xb: tuple[Any, ...] = ()
-        self.yb: tuple[Any, ...] = ()
-        self.pred: Any = None
-        self.loss: Tensor = torch.zeros(())
+        self.loss = torch.zeros(())
+        self.forget_batch()
         self.cbs = Callbacks()
-        self.add_cbs([TrainEvalCallback(), self.recorder, ProgressCallback()])
+        self.add_cbs([TrainEvalCallback(), DivergenceWatch(), self.recorder, ProgressCallback()])
         self.add_cbs(L(cbs))
 
     # ---- the loop ------------------------------------------------------------------------
 
+    @resumable
     def fit(
         self,
         n_epoch: int,
@@ -125,6 +149,7 @@ class Learner:
         *,
         reset_opt: bool = False,
         start_epoch: int = 0,
+        max_time: Duration | None = None,
     ) -> None:
         """Train for `n_epoch` epochs and show a table of losses and metrics.
 
@@ -136,16 +161,24 @@ class Learner:
             cbs: callbacks for this fit only.
             reset_opt: begin with a new optimizer.
             start_epoch: the epoch to begin with; those before count as done.
+            max_time: seconds, or text such as "20m": the schedule is fitted to it, and `n_epoch`
+                is the most passes that are made.
         """
-        with self.added_cbs(cbs):
-            self._prepare(lr, wd, reset_opt=reset_opt)
+        if self.run.passes_over():
+            return
+        with self._at_work(cbs, max_time):
+            self.prepare_fit(lr, wd, reset_opt=reset_opt)
             self.n_epoch = n_epoch
             try:
                 self.cbs.before_fit(self)
-                for self.epoch in range(start_epoch, n_epoch):
+                first = self.run.enter_fit(self, start_epoch)
+                for self.epoch in range(first, n_epoch):
                     self._epoch()
             except CancelFit:
                 self.cbs.after_cancel_fit(self)
+            except BaseException:
+                self._begin_step_again()  # the next fit does not add to what is left here
+                raise
             finally:
                 self.cbs.after_fit(self)
                 self.forget_batch()
@@ -156,8 +189,12 @@ class Learner:
             try:
                 self._begin(self.dls.train, training=True)
                 self.cbs.before_train(self)
-                for i, batch in enumerate(self.dl):
+                for i, batch in enumerate(self.dl, self.run.enter_epoch(self)):
                     self._train_batch(i, batch)
+                if self.accumulation.pending:  # the batch that was to end its group was cancelled
+                    with suppress(CancelBatch):
+                        self._complete()
+                        self._step()
             except CancelTrain:
                 self.cbs.after_cancel_train(self)
             self.cbs.after_train(self)
@@ -167,32 +204,60 @@ class Learner:
         self.cbs.after_epoch(self)
 
     def _train_batch(self, i: int, batch: Any) -> None:
-        assert self.opt is not None
-        self._take(i, batch)
+        self.take(i, batch)
         try:
             self.cbs.before_batch(self)
-            with self.precision.autocast(self.device):
-                self.pred = self.model(*self.xb)
-                self.cbs.after_pred(self)
-                self.loss = self._loss()
-            self.cbs.after_loss(self)
-            self.cbs.before_backward(self)
-            self.precision.backward(self.loss)
-            self.precision.unscale(self.opt)
+            weight, steps = self._weight_in_step()
+            with self.parallel.accumulating(not steps):
+                for part in self.parts.of(self):
+                    with part:
+                        with self.precision.autocast(self.place):
+                            self.pred = self.forward(*self.xb)
+                            self.cbs.after_pred(self)
+                            self.loss = self._loss()
+                        self.cbs.after_loss(self)
+                        self.cbs.before_backward(self)
+                        share = weight * part.share
+                        self.precision.backward(self.loss if share == 1.0 else self.loss * share)
+            self.accumulation.add(self._items)
+            if steps:
+                self._complete()
             self.cbs.after_backward(self)
-            self._step(self.opt)
+            if steps:
+                self._step()
         except CancelBatch:
             self.batch_cancelled = True
             self.cbs.after_cancel_batch(self)
         self.cbs.after_batch(self)
 
-    def _step(self, opt: torch.optim.Optimizer) -> None:
+    def _weight_in_step(self) -> tuple[float, bool]:
+        """Return what the mean loss of the batch counts for in its step, and if it is the last."""
+        world = self.parallel.rank.world
+        if world == 1 and self.accumulation.batches == 1:
+            return 1.0, True
+        own = items_in(self.xb)
+        self.share = self.parallel.share(self.iter, own)
+        self._items = own * world / self.share
+        complete = self.accumulation.completes() or self.iter + 1 == self.n_iter
+        return self.share * self.accumulation.weight(self._items), complete
+
+    def _complete(self) -> None:
+        """Make what was added up the true gradients of the step."""
+        assert self.opt is not None
+        self.accumulation.finish(self.opt)
+        self.precision.unscale(self.opt)
+
+    def _step(self) -> None:
+        opt = self.opt
+        assert opt is not None
         try:
             self.cbs.before_step(self)
             self.precision.step(opt)
             self.cbs.after_step(self)
             opt.zero_grad()
+            self.stepped = True
         except CancelStep:
+            self.precision.keep(opt)
             self.cbs.after_cancel_step(self)
 
     def pass_validation(self, dl: Any) -> None:
@@ -210,15 +275,17 @@ class Learner:
         self.cbs.after_validate(self)
 
     def _valid_batch(self, i: int, batch: Any) -> None:
-        self._take(i, batch)
+        self.take(i, batch)
         try:
             self.cbs.before_batch(self)
-            with self.precision.autocast(self.device):
-                self.pred = self.model(*self.xb)
-                self.cbs.after_pred(self)
-                if self.yb:
-                    self.loss = self._loss()
-            self.cbs.after_loss(self)
+            for part in self.parts.of(self):
+                with part:
+                    with self.precision.autocast(self.place):
+                        self.pred = self.model(*self.xb)
+                        self.cbs.after_pred(self)
+                        if self.yb:
+                            self.loss = self._loss()
+                    self.cbs.after_loss(self)
         except CancelBatch:
             self.batch_cancelled = True
             self.cbs.after_cancel_batch(self)
@@ -228,6 +295,8 @@ class Learner:
         try:
             return self.loss_func(self.pred, *self.yb)
         except Exception as error:
+            if out_of_memory(error):
+                raise
             # Only here, after the fact, so that a step that works pays nothing for it.
             check_targets(self.pred, self.y, self.loss_func)
             error.add_note(f"In the loss function, on {describe_pair(self.pred, self.y)}.")
@@ -236,29 +305,43 @@ class Learner:
     def _begin(self, dl: Any, *, training: bool) -> None:
         self.dl, self.training, self.iter = dl, training, 0
         self.n_iter = len(dl)
+        if training and self.accumulation.pending:  # of an epoch that was left half way
+            self._begin_step_again()
         if training and not self.n_iter:
             raise TrainingError(
                 "There is nothing to train on: the training loader is empty. A learner that was "
                 "loaded from a model file has no data; give it some: learn.dls = dls."
             )
 
-    def _take(self, i: int, batch: Any) -> None:
+    def take(self, i: int, batch: Any) -> None:
         """Put a batch on the device, as inputs and targets; the model sees plain tensors."""
-        self.iter, self.batch_cancelled = i, False
-        typed = to_device(tuple(batch) if isinstance(batch, list) else batch, self.device)
+        self.iter, self.batch_cancelled, self.stepped = i, False, False
+        typed = to_device(tuple(batch) if isinstance(batch, list) else batch, self.place)
         self.typed_batch = typed if isinstance(typed, tuple) else (typed,)
         plain = tuple(map(_plain, self.typed_batch))
-        n_inp = getattr(self.dls, "n_inp", None) or max(len(plain) - 1, 1)
+        n_inp = self.n_inp or max(len(plain) - 1, 1)
         self.xb, self.yb = plain[:n_inp], plain[n_inp:]
+        if self.channels_last:
+            self.xb = tuple(map(in_channels_last, self.xb))
 
     # ---- ways to train, to ask, to keep: written in the files that they come from --------
 
-    fit_one_cycle = recipes.fit_one_cycle
-    fine_tune = recipes.fine_tune
+    fit_one_cycle = resumable(recipes.fit_one_cycle)
+    fit_flat_cos = resumable(recipes.fit_flat_cos)
+    fit_sgdr = resumable(recipes.fit_sgdr)
+    fine_tune = resumable(recipes.fine_tune)
     lr_find = recipes.lr_find
     freeze_to = recipes.freeze_to
     freeze = recipes.freeze
     unfreeze = recipes.unfreeze
+    groups = preparation.groups
+    rates = preparation.rates
+    create_opt = preparation.create_opt
+    prepare_fit = preparation.prepare_fit
+    place_model = preparation.place_model
+    summary = preparation.summary
+    auto = speed.auto
+    find_batch_size = speed.find_batch_size
     validate = inference.validate
     run_validation = inference.run_validation
     get_preds = inference.get_preds
@@ -268,66 +351,15 @@ class Learner:
     save = persistence.save
     load = persistence.load
     export = persistence.export
-
-    def rates(self, lr: LearningRate | None) -> NDArray[np.float64]:
-        """Return one rate per layer group for a rate given as number, slice or sequence."""
-        return rates_for(self.lr if lr is None else lr, len(self.groups()))
-
-    def _prepare(self, lr: LearningRate | None, wd: float | None, *, reset_opt: bool) -> None:
-        """Put the model on the device of the data; make the optimizer; set its rates."""
-        if getattr(self.dls, "task", None) == "classification":
-            check_vocab(self.dls.vocab)
-        self.place_model()
-        if reset_opt or self.opt is None:
-            self.create_opt()
-        assert self.opt is not None
-        set_hyper(self.opt, "lr", self.rates(lr))
-        decay = self.wd if wd is None else wd
-        if decay is not None:
-            set_hyper(self.opt, "wd", decay)
-
-    def create_opt(self) -> None:
-        """Make a new optimizer over the layer groups."""
-        groups = param_groups_for(self.model, self.groups(), wd_bn_bias=self.wd_bn_bias)
-        self.opt = make_optimizer(self.opt_func, groups, lr=float(self.rates(None)[-1]))
-
-    def place_model(self) -> None:
-        """Put the model where the batches go, if it is not there.
-
-        Raises:
-            TrainingError: it is on another accelerator, where somebody put it.
-        """
-        target = self.device
-        # Asked before it is moved: `Module.to` walks over all weights, 2 ms for a resnet18 that is
-        # in its place already, which would be felt in every `predict`.
-        places = {t.device for t in (*self.model.parameters(), *self.model.buffers())}
-        wrong = [place for place in places if not same_place(place, target)]
-        for place in wrong:
-            if place.type != "cpu":
-                raise TrainingError(
-                    f"The model is on {place}, but the data comes on {target}. Put both on one "
-                    f"device: dls.to({str(place)!r}), or learn.model.to({str(target)!r})."
-                )
-        if wrong:
-            self.model.to(target)
-
-    # ---- layer groups --------------------------------------------------------------------
-
-    def groups(self) -> list[list[nn.Parameter]]:
-        """Return the parameters of each layer group, from input to output."""
-        groups = [list(group) for group in self.splitter(self.model)]
-        check_groups(self.model, groups)
-        return groups
-
-    def summary(self) -> str:
-        """Return a table of the model's layers, output shapes and parameters."""
-        batch = self.dls.one_batch()
-        self.place_model()
-        self._take(0, batch)
-        # One picture tells all shapes; a whole batch would take a CPU seconds.
-        shapes = [(1, *x.shape[1:]) for x in self.xb]
-        self.forget_batch()
-        return model_summary(self.model, *shapes)
+    resume = resuming.resume
+    add_cb = membership.add_cb
+    add_cbs = membership.add_cbs
+    remove_cb = membership.remove_cb
+    remove_cbs = membership.remove_cbs
+    added_cbs = membership.added_cbs
+    removed_cbs = membership.removed_cbs
+    no_bar = membership.no_bar
+    no_logging = membership.no_logging
 
     # ---- precision -----------------------------------------------------------------------
 
@@ -346,75 +378,26 @@ class Learner:
         self.precision = Precision("fp32")
         return self
 
-    # ---- callbacks -----------------------------------------------------------------------
-
-    def add_cb(self, cb: Callback | type[Callback]) -> Self:
-        """Add a callback (a class is called)."""
-        return self.add_cbs([cb])
-
-    def add_cbs(self, cbs: Iterable[Callback | type[Callback]]) -> Self:
-        """Add callbacks (classes are called)."""
-        made = [cb() if isinstance(cb, type) else cb for cb in cbs]
-        self.cbs.replace([*self.cbs, *made])
-        for cb in made:
-            if isinstance(cb, Recorder):
-                self.recorder = cb
-            cb.after_create(self)
-        return self
-
-    def remove_cb(self, cb: Callback | type[Callback]) -> Self:
-        """Remove a callback: this one, or all of this class."""
-        return self.remove_cbs([cb])
-
-    def remove_cbs(self, cbs: Iterable[Callback | type[Callback]]) -> Self:
-        """Remove callbacks, given as objects or classes."""
-        wanted = list(cbs)
-        kinds = tuple(cb for cb in wanted if isinstance(cb, type))
-        self.cbs.replace(
-            cb for cb in self.cbs if not isinstance(cb, kinds) and all(cb is not w for w in wanted)
-        )
-        return self
-
-    @contextmanager
-    def added_cbs(self, cbs: Callback | Iterable[Callback] | None) -> Iterator[Self]:
-        """Have these callbacks as well, inside a `with` block."""
-        before = list(self.cbs)
-        self.add_cbs(L(cbs))
-        try:
-            yield self
-        finally:
-            self.cbs.replace(before)
-
-    @contextmanager
-    def removed_cbs(self, cbs: Iterable[Callback | type[Callback]]) -> Iterator[Self]:
-        """Do without these callbacks, inside a `with` block."""
-        before = list(self.cbs)
-        self.remove_cbs(cbs)
-        try:
-            yield self
-        finally:
-            self.cbs.replace(before)
-
-    def no_bar(self) -> AbstractContextManager[Self]:
-        """Show no progress inside a `with` block; the table is printed as plain lists."""
-        return self.removed_cbs([ProgressCallback])
-
-    @contextmanager
-    def no_logging(self) -> Iterator[Self]:
-        """Show neither table nor bar inside a `with` block."""
-        before, self.logger = self.logger, silent
-        try:
-            with self.no_bar():
-                yield self
-        finally:
-            self.logger = before
-
     # ---- state ---------------------------------------------------------------------------
 
     @property
     def device(self) -> torch.device:
         """Where the batches are put, and the model with them."""
         return torch.device(getattr(self.dls, "device", None) or default_device())
+
+    @property
+    def ranks(self) -> Rank:
+        """Which of how many processes this is that train the model together."""
+        return self.parallel.rank
+
+    @property
+    def accumulate(self) -> int:
+        """How many batches make one step of the optimizer."""
+        return self.accumulation.batches
+
+    @accumulate.setter
+    def accumulate(self, batches: int) -> None:
+        self.accumulation.batches = batches
 
     @property
     def x(self) -> Any:
@@ -431,6 +414,27 @@ class Learner:
         self.xb, self.yb, self.typed_batch, self.pred = (), (), (), None
         self.loss = self.loss.detach()
 
+    def _begin_step_again(self) -> None:
+        """Drop what a step has gathered that did not come to its end."""
+        self.accumulation.restart()
+        if self.opt is not None:
+            self.precision.keep(self.opt)  # in fp16, scaled again as the next gradients are
+            self.opt.zero_grad()
+
+    @contextmanager
+    def _at_work(
+        self, cbs: Callback | Iterable[Callback] | None, max_time: Duration | None
+    ) -> Iterator[None]:
+        """Have what a fit needs while it runs: its own callbacks, memory, fast small maps."""
+        budget = [] if max_time is None else [TimeBudget(max_time)]
+        with (
+            self.added_cbs([*budget, *L(cbs)]),
+            memory_kept(self.device),
+            small_maps(self.model, self.device),
+            self.precision.applied(self.device),
+        ):
+            yield
+
     def _loss_of_data(self) -> Callable[..., Tensor]:
         task = getattr(self.dls, "task", None)
         if task is None:
@@ -441,9 +445,6 @@ class Learner:
         return loss_for_task(task)
 
 
-def silent(cells: list[Any]) -> None:
-    """Log nothing."""
-
-
 def _plain(value: Any) -> Any:
-    return value.as_subclass(Tensor) if isinstance(value, Tensor) else value
+    plain = type(value) is Tensor or not isinstance(value, Tensor)
+    return value if plain else value.as_subclass(Tensor)

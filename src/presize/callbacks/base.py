@@ -84,19 +84,19 @@ class Callback:
         """A batch is there: `learn.xb` and `learn.yb` can be read and replaced."""
 
     def after_pred(self, learn: "Learner") -> None:
-        """The model has answered: `learn.pred`."""
+        """The model has answered: `learn.pred`; once for each part of a batch in several parts."""
 
     def after_loss(self, learn: "Learner") -> None:
-        """The loss is computed: `learn.loss`."""
+        """The loss is computed: `learn.loss`; once for each part of a batch in several parts."""
 
     def before_backward(self, learn: "Learner") -> None:
-        """Gradients are about to be computed (training only)."""
+        """Gradients are about to be computed (training only); once for each part."""
 
     def after_backward(self, learn: "Learner") -> None:
-        """Gradients are ready and in true scale; the optimizer has not stepped."""
+        """The gradients of this batch are added; where none accumulate they are what steps."""
 
     def before_step(self, learn: "Learner") -> None:
-        """The optimizer is about to step."""
+        """The optimizer is about to step; gradients are complete and in true scale."""
 
     def after_cancel_step(self, learn: "Learner") -> None:
         """The step was cancelled; gradients stay and add up."""
@@ -136,6 +136,16 @@ class Callback:
 
     def after_fit(self, learn: "Learner") -> None:
         """The fit is done, also after a cancel or an error."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a resumed run needs of it: JSON values, tensors, dicts and lists of them.
+
+        A callback that depends on what happened before overrides this and `load_state_dict`.
+        """
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from what `state_dict` returned; called after `before_fit`."""
 
     def __repr__(self) -> str:
         return type(self).__name__

@@ -4,14 +4,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
 from presize.callbacks.base import Callback
 from presize.callbacks.bottleneck import Waiting, tell
 from presize.core.collections import L
 from presize.core.errors import TrainingError
-from presize.train.metrics import AvgLoss, AvgSmoothLoss, Metric
+from presize.train.collective import all_sum
+from presize.train.loss_history import LossHistory
+from presize.train.metrics import AvgLoss, Metric
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -43,25 +42,26 @@ class Recorder(Callback):
     ) -> None:
         self.add_time, self.train_metrics = add_time, train_metrics
         self.valid_metrics = valid_metrics
-        self.loss, self.smooth_loss = AvgLoss(), AvgSmoothLoss(beta=beta)
+        self.beta = beta
+        self.loss, self.smooth_loss = AvgLoss(), LossHistory(beta)
         self.values: L[L[Any]] = L()
+        self.shown: list[list[Any]] = []
         self.lrs: list[float] = []
         self.iters: list[int] = []
         self.hps: dict[str, list[float]] = {}
         self.metric_names: L[str] = L()
         self.row: list[Any] = []
-        self._losses: list[Tensor] = []
         self._start = 0.0
         self._waiting = Waiting()
 
     @property
     def losses(self) -> list[float]:
         """The smoothed train loss after every step of the last fit."""
-        return torch.stack(self._losses).tolist() if self._losses else []
+        return self.smooth_loss.smooth
 
     def before_fit(self, learn: "Learner") -> None:
         """Forget the last fit."""
-        self.values, self.lrs, self.iters, self._losses = L(), [], [], []
+        self.values, self.shown, self.lrs, self.iters = L(), [], [], []
         self.hps = {}
         names = [m.name for m in learn.metrics]
         train = [f"train_{n}" for n in names] if self.train_metrics else []
@@ -71,8 +71,13 @@ class Recorder(Callback):
         self.metric_names = L(["epoch", "train_loss", *train, *valid])
         if self.add_time:
             self.metric_names.append("time")
-        self.smooth_loss.reset()
+        # New ones: a fit that this one interrupts, as lr_find may, gets its own back.
+        self.loss, self.smooth_loss = AvgLoss(), LossHistory(self.beta)
         self._waiting = Waiting()
+        if learn.ranks.world > 1:
+            for metric in learn.metrics:  # one that cannot be joined is told before any training
+                metric.reset()
+                metric.gather()
 
     def before_epoch(self, learn: "Learner") -> None:
         """Start the clock and an empty row."""
@@ -100,10 +105,7 @@ class Recorder(Callback):
                 metric.accumulate(learn)
             return
         assert learn.opt is not None
-        self.smooth_loss.accumulate(learn)
-        value = self.smooth_loss.value
-        assert value is not None
-        self._losses.append(torch.as_tensor(value).detach())
+        self.smooth_loss.add(learn.loss if learn.share == 1.0 else learn.loss * learn.share)
         self.lrs.append(learn.opt.param_groups[-1]["lr"])
         if self.train_metrics:
             for metric in learn.metrics:
@@ -112,15 +114,17 @@ class Recorder(Callback):
     def after_train(self, learn: "Learner") -> None:
         """Put the train loss (and metrics) into the row."""
         self._waiting.add(learn.dl)
-        self.iters.append(len(self._losses))
+        if learn.ranks.world > 1:
+            self.smooth_loss.gather(lambda losses: all_sum(losses) / learn.ranks.world)
+        self.iters.append(len(self.smooth_loss))
         self.row.append(_number(self.smooth_loss.value))
         if self.train_metrics:
-            self.row += [_number(m.value) for m in learn.metrics]
+            self.row += _values(learn.metrics, learn.ranks.world)
 
     def after_validate(self, learn: "Learner") -> None:
         """Put the validation loss and metrics into the row."""
         if self.valid_metrics:
-            self.row += [_number(self.loss.value), *(_number(m.value) for m in learn.metrics)]
+            self.row += _values([self.loss, *learn.metrics], learn.ranks.world)
 
     def after_epoch(self, learn: "Learner") -> None:
         """Keep the row, and log it."""
@@ -128,13 +132,37 @@ class Recorder(Callback):
         cells = [learn.epoch, *self.row]
         if self.add_time:
             cells.append(format_time(time.perf_counter() - self._start))
-        learn.logger(cells)
+        self.shown.append(cells)
+        if learn.ranks.is_main:
+            learn.logger(cells)
 
     def after_fit(self, learn: "Learner") -> None:
         """Say so if the model waited for data; not on the way out of an error."""
         verdict = None if sys.exception() is not None else self._waiting.verdict(learn.dls.train)
         if verdict is not None:
             tell(learn, verdict)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the table and the losses so far, and how long the epoch has taken."""
+        return {
+            "values": [list(row) for row in self.values],
+            "shown": [list(cells) for cells in self.shown],
+            "row": list(self.row),
+            "lrs": list(self.lrs),
+            "iters": list(self.iters),
+            "hps": {name: list(values) for name, values in self.hps.items()},
+            "losses": self.smooth_loss.state_dict(),
+            "seconds": time.perf_counter() - self._start,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the table and the losses of another run."""
+        self.values = L(L(row) for row in state["values"])
+        self.shown = [list(cells) for cells in state["shown"]]
+        self.row, self.lrs, self.iters = (list(state[key]) for key in ("row", "lrs", "iters"))
+        self.hps = {name: list(values) for name, values in state["hps"].items()}
+        self.smooth_loss.load_state_dict(state["losses"])
+        self._start = time.perf_counter() - state["seconds"]
 
     def final_record(self) -> L[Any]:
         """Return the last epoch's losses and metrics.
@@ -160,7 +188,7 @@ class Recorder(Callback):
         Raises:
             TrainingError: nothing was trained yet.
         """
-        if not self._losses:
+        if not len(self.smooth_loss):
             raise TrainingError(
                 "plot_loss has nothing to draw: this learner has not trained yet. Call fit, "
                 "fit_one_cycle or fine_tune first."
@@ -208,6 +236,14 @@ class Recorder(Callback):
 def _reset(metrics: list[Metric]) -> None:
     for metric in metrics:
         metric.reset()
+
+
+def _values(metrics: list[Metric], world: int) -> list[float | None]:
+    """Read metrics from the device, over all processes that train together."""
+    if world > 1:
+        for metric in metrics:
+            metric.gather()
+    return [_number(metric.value) for metric in metrics]
 
 
 def _number(value: Any) -> float | None:

@@ -56,7 +56,9 @@ def map_tensors(function: Callable[[Tensor], Tensor], batch: Any) -> Any:
 
 def to_device(batch: Any, device: torch.device | str | None = None) -> Any:
     """Move every tensor of a nested batch to `device` (default: `default_device()`)."""
-    target = torch.device(device) if device is not None else default_device()
+    target = default_device() if device is None else torch.device(device)
+    if type(batch) is tuple and all(isinstance(t, Tensor) and t.device == target for t in batch):
+        return batch  # as in most steps on a CPU
     # From pinned memory the copy overlaps the step; from pageable memory CUDA ignores the flag.
     return map_tensors(lambda t: t.to(target, non_blocking=t.is_pinned()), batch)
 

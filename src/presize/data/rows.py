@@ -28,7 +28,8 @@ def as_items(items: Any) -> Any:
 
 def row(items: Any, i: int) -> Any:
     """Return item `i`; of a DataFrame, its row `i`."""
-    return items.iloc[i] if hasattr(items, "iloc") else items[i]
+    # The type is asked: to ask Datasets would search all transforms, 0.05 ms for each sample.
+    return items.iloc[i] if hasattr(type(items), "iloc") else items[i]
 
 
 def rows(items: Any, indices: Sequence[int]) -> Any:

@@ -1,0 +1,94 @@
+"""What a learner does before it computes: layer groups, rates, the optimizer, the device."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from presize.core.device import same_place
+from presize.core.errors import TrainingError
+from presize.data.labelcheck import check_vocab
+from presize.models.groups import check_groups
+from presize.models.summary import model_summary
+from presize.train.compiling import compile_model
+from presize.train.layout import lay_out
+from presize.train.optim import make_optimizer, param_groups_for, set_hyper
+from presize.train.rates import LearningRate, rates_for
+
+if TYPE_CHECKING:
+    from presize.learner import Learner
+
+
+def groups(learn: "Learner") -> list[list[nn.Parameter]]:
+    """Return the parameters of each layer group, from input to output."""
+    found = [list(group) for group in learn.splitter(learn.model)]
+    check_groups(learn.model, found)
+    return found
+
+
+def rates(learn: "Learner", lr: LearningRate | None) -> NDArray[np.float64]:
+    """Return one rate per layer group for a rate given as number, slice or sequence."""
+    return rates_for(learn.lr if lr is None else lr, len(learn.groups()))
+
+
+def create_opt(learn: "Learner") -> None:
+    """Make a new optimizer over the layer groups."""
+    parameters = param_groups_for(learn.model, learn.groups(), wd_bn_bias=learn.wd_bn_bias)
+    learn.opt = make_optimizer(learn.opt_func, parameters, lr=float(learn.rates(None)[-1]))
+
+
+def prepare_fit(
+    learn: "Learner", lr: LearningRate | None, wd: float | None, *, reset_opt: bool
+) -> None:
+    """Put the model on the device of the data; make the optimizer; set its rates."""
+    if getattr(learn.dls, "task", None) == "classification":
+        check_vocab(learn.dls.vocab)
+    learn.place_model()
+    lay_out(learn.model, channels_last=learn.channels_last)
+    compile_model(learn.model, learn.compile, batch_size=getattr(learn.dls.train, "bs", None))
+    if reset_opt or learn.opt is None:
+        learn.create_opt()
+    assert learn.opt is not None
+    set_hyper(learn.opt, "lr", learn.rates(lr))
+    decay = learn.wd if wd is None else wd
+    if decay is not None:
+        set_hyper(learn.opt, "wd", decay)
+
+
+def place_model(learn: "Learner") -> None:
+    """Put the model where the batches go, if it is not there.
+
+    Raises:
+        TrainingError: it is on another accelerator, where somebody put it.
+    """
+    target, model = learn.device, learn.model
+    # Asked before it is moved: `Module.to` walks over all weights, 2 ms for a resnet18 that is
+    # in its place already, which would be felt in every `predict`.
+    places = {t.device for t in (*model.parameters(), *model.buffers())}
+    wrong = [place for place in places if not same_place(place, target)]
+    for place in wrong:
+        if place.type != "cpu":
+            raise TrainingError(
+                f"The model is on {place}, but the data comes on {target}. Put both on one "
+                f"device: dls.to({str(place)!r}), or learn.model.to({str(target)!r})."
+            )
+    if wrong:
+        model.to(target)
+    if isinstance(learn.loss_func, nn.Module):
+        weights = (*learn.loss_func.parameters(), *learn.loss_func.buffers())  # of its classes
+        if not all(same_place(t.device, target) for t in weights):
+            learn.loss_func.to(target)
+    learn.place, learn.n_inp = target, getattr(learn.dls, "n_inp", None)
+    learn.forward = learn.parallel.around(model)
+
+
+def summary(learn: "Learner") -> str:
+    """Return a table of the model's layers, output shapes and parameters."""
+    batch = learn.dls.one_batch()
+    learn.place_model()
+    learn.take(0, batch)
+    # One picture tells all shapes; a whole batch would take a CPU seconds.
+    shapes = [(1, *x.shape[1:]) for x in learn.xb]
+    learn.forget_batch()
+    return model_summary(learn.model, *shapes)
