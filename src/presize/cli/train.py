@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from presize.cli.checkpoints import train_or_resume
 from presize.cli.recipe import Recipe, recipe_for
 
 if TYPE_CHECKING:
@@ -41,17 +42,34 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The folder for the results; runs/NAME by default.")
     ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in --out, if it did not end.")
+    ] = False,
 ) -> None:
     """Train on a folder of pictures and write model, sample grid and confusion matrix."""
     recipe = recipe_for(
         data, arch=arch, epochs=epochs, size=size, presize=presize, bs=bs, lr=lr, weights=weights
     )
     name = Path(data).resolve().name
-    run(_source(data), recipe, seed=seed, out=out or Path("runs") / name, name=name)
+    out = out or Path("runs") / name
+    run(_source(data), recipe, seed=seed, out=out, name=name, resume=resume)
 
 
-def run(source: Path, recipe: Recipe, *, seed: int, out: Path, name: str) -> None:
-    """Train by the recipe and write all results into `out`, the model file as `name`."""
+def run(
+    source: Path, recipe: Recipe, *, seed: int, out: Path, name: str, resume: bool = False
+) -> None:
+    """Train by the recipe and write all results into `out`, the model file as `name`.
+
+    While it trains, checkpoints are in `out`; they go when the model file is there.
+
+    Args:
+        source: the folder of pictures.
+        recipe: the settings.
+        seed: of the split, the weights and all draws.
+        out: the folder for the results.
+        name: of the model file.
+        resume: go on with the run whose checkpoints are in `out`; without any begin one.
+    """
     import matplotlib
 
     from presize.core.randomness import set_seed
@@ -67,8 +85,10 @@ def run(source: Path, recipe: Recipe, *, seed: int, out: Path, name: str) -> Non
     )
     dls.show_batch(max_n=16)
     _save_figure(out / "grid.png")
-    learn = _trained(dls, recipe, out)
+    learn = _learner(dls, recipe, out)
+    keeper = train_or_resume(learn, recipe, resume=resume)
     model = learn.export(f"{name}.safetensors")
+    keeper.place(learn).remove()
     _report(learn, out, started)
     typer.echo(f"model      {model}\npictures   {out / 'grid.png'}")
     typer.echo(f"try it     {called_as()} predict {model} {_one_picture(dls)}")
@@ -117,14 +137,14 @@ def _folders_beside(folder: Path) -> list[str]:
     return [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
 
 
-def _trained(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
+def _learner(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
     from presize.core.errors import WeightsError
     from presize.train.metrics import accuracy
     from presize.vision.learner import vision_learner
 
     own = recipe.weights not in ("default", "none")
     try:
-        learn = vision_learner(
+        return vision_learner(
             dls,
             recipe.arch,
             pretrained=recipe.pretrained,
@@ -135,11 +155,6 @@ def _trained(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
     except WeightsError as error:
         way_out = "On the command line that is --weights FILE, and --weights none."
         raise WeightsError(f"{error} {way_out}") from error
-    if recipe.pretrained:
-        learn.fine_tune(recipe.epochs, base_lr=recipe.lr)
-    else:
-        learn.fit_one_cycle(recipe.epochs, recipe.lr)
-    return learn
 
 
 def _report(learn: "Learner", out: Path, started: float) -> None:

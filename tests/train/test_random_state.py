@@ -1,0 +1,40 @@
+"""The generators go on where they were."""
+
+import json
+import random
+
+import numpy as np
+import torch
+
+from presize.train.random_state import random_state, restore_random_state
+from presize.train.run_state import pack, unpack
+
+
+def drawn():
+    return (
+        random.random(),
+        random.gauss(0, 1),
+        np.random.rand(),  # noqa: NPY002
+        np.random.randn(),  # noqa: NPY002
+        torch.rand(1).item(),
+        torch.randn(1).item(),
+    )
+
+
+def test_they_go_on_where_they_were_also_through_json():
+    drawn()
+    packed, tensors = pack(random_state(torch.device("cpu")), "random")
+    first, seed = drawn(), torch.initial_seed()
+    torch.manual_seed(1)
+    np.random.seed(1)  # noqa: NPY002
+    random.seed(1)
+    restore_random_state(unpack(json.loads(json.dumps(packed)), tensors), torch.device("cpu"))
+    assert drawn() == first
+    assert torch.initial_seed() == seed
+
+
+def test_a_state_of_a_gpu_is_of_no_harm_elsewhere():
+    state = random_state(torch.device("cpu")) | {"cuda": torch.zeros(16, dtype=torch.uint8)}
+    first = drawn()
+    restore_random_state(state, torch.device("cpu"))
+    assert drawn() == first
