@@ -16,6 +16,7 @@ from presize.callbacks.progress import (
     choose_view,
     format_cell,
 )
+from presize.core.ranks import Rank
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
 
@@ -57,6 +58,73 @@ def test_a_fit_shows_head_bars_rows_and_end():
     assert ("bar", "epoch 2/2 valid", 2, 2) in watch.calls
     row = next(call for call in watch.calls if call[0] == "row")[1]
     assert row[0] == "0" and row[1].count(".") == 1 and len(row[1].split(".")[1]) == 6
+
+
+class Clock:
+    """Time that passes only when it is told to, or by a fixed step at every look."""
+
+    def __init__(self, step):
+        self.now, self.step = 0.0, step
+
+    def __call__(self):
+        self.now += self.step
+        return self.now
+
+
+def test_the_bar_is_drawn_a_few_times_a_second(monkeypatch):
+    watch = Watch()
+    monkeypatch.setattr(progress, "perf_counter", Clock(0.04))
+    make_learner(watch).fit(1)
+    bars = [call[2] for call in watch.calls if call[0] == "bar" and "train" in call[1]]
+    assert bars == [3, 6, 9, 10]
+
+
+def test_the_loss_is_shown_in_long_epochs_and_read_now_and_then(monkeypatch):
+    watch, reads = Watch(), []
+    monkeypatch.setattr(progress, "perf_counter", Clock(0.7))
+    learn = make_learner(watch)
+    kind = type(learn.recorder.smooth_loss)
+    value = kind.value.fget
+
+    def read(self):
+        reads.append(value(self))
+        return reads[-1]
+
+    monkeypatch.setattr(kind, "value", property(read))
+    learn.fit(1)
+    labels = [call[1] for call in watch.calls if call[0] == "bar"]
+    assert labels[:2] == ["epoch 1/1 train"] * 2
+    assert labels[2] == f"epoch 1/1 train, loss {reads[0]:.4f}"
+    assert labels[-1] == "epoch 1/1 valid"
+    # Three times while 10 steps of .7 seconds pass, and once for the row of the table.
+    assert len(reads) == 3 + 1
+
+
+def test_processes_beside_the_main_one_show_nothing(capsys, monkeypatch):
+    watch = Watch()
+    learn = make_learner(watch)
+    cb = next(cb for cb in learn.cbs if isinstance(cb, ProgressCallback))
+    fake = types.SimpleNamespace(
+        ranks=Rank(1, 2), recorder=learn.recorder, logger=print, iter=0, n_iter=1, training=True,
+        epoch=0, n_epoch=1,
+    )  # fmt: skip
+    cb.before_fit(fake)
+    fake.logger([0, 0.5])
+    cb.after_batch(fake)
+    cb.after_fit(fake)
+    assert watch.calls == [] and fake.logger is print
+    assert capsys.readouterr().out == ""
+
+
+def test_a_bar_begins_anew_with_each_part():
+    view = TerminalView()
+    view._bars.live.console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    view.start(["epoch"])
+    task = view._bars.tasks[0]
+    for done, total in [(5, 10), (10, 10), (2, 4), (4, 4), (3, 10)]:
+        view.bar("part", done, total)
+        assert (task.completed, task.total) == (done, total)
+    view.stop()
 
 
 def test_an_error_in_a_fit_closes_the_view():

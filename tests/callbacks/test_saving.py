@@ -1,15 +1,19 @@
 import numpy as np
 import pytest
+import torch
 import torch.nn.functional as F
 from torch import nn
 
 from presize.callbacks.base import Callback
 from presize.callbacks.saving import (
     EarlyStoppingCallback,
+    PatienceCallback,
     ReduceLROnPlateau,
     SaveModelCallback,
     TrackerCallback,
 )
+from presize.core.ranks import Rank
+from presize.data.loaders import DataLoaders
 from presize.learner import Learner
 from presize.train.optim import SGD
 
@@ -27,15 +31,11 @@ class Scripted(Callback):
 
 
 def fit(values, *cbs, tmp_path=".", **options):
-    import torch
-
-    from presize.data.loaders import DataLoaders
-
     batches = [(torch.randn(4, 3), torch.randn(4, 1))]
     dls = DataLoaders(batches, batches, device="cpu")
     learn = Learner(dls, nn.Linear(3, 1), F.mse_loss, SGD, lr=0.1, path=tmp_path)
     with learn.no_logging():
-        learn.fit(len(values), cbs=[Scripted(values), *cbs])
+        learn.fit(len(values), cbs=[Scripted(values), *cbs], **options)
     return learn
 
 
@@ -97,3 +97,85 @@ def test_trackers_rest_during_lr_find(tmp_path):
     learn.add_cbs([SaveModelCallback("accuracy"), EarlyStoppingCallback("accuracy")])
     learn.lr_find(show_plot=False, num_it=40)
     assert not (tmp_path / "models").exists()
+
+
+class Restore(Callback):
+    """Puts a state back where a resumed run does, after `before_fit`."""
+
+    order = 90
+
+    def __init__(self, cb, state):
+        self.cb, self.state = cb, state
+
+    def before_fit(self, learn):
+        self.cb.load_state_dict(self.state)
+
+
+FIGURES = [3.0, 1.0, 2.0, 2.5, 0.5, 0.9]
+
+
+def test_a_resumed_run_saves_the_same_epochs(tmp_path, capsys):
+    first, again = SaveModelCallback(), SaveModelCallback()
+    fit(FIGURES[:3], first, tmp_path=tmp_path)
+    state = first.state_dict()
+    assert state == {"best": 1.0, "saved": True}
+    capsys.readouterr()
+    fit(FIGURES, again, Restore(again, state), tmp_path=tmp_path, start_epoch=3)
+    assert capsys.readouterr().out == "Better model found at epoch 4 with valid_loss: 0.5.\n"
+
+
+def test_a_resumed_run_loads_what_was_best_before_it(tmp_path):
+    first, again = SaveModelCallback(), SaveModelCallback()
+    best = fit(FIGURES[:3], first, tmp_path=tmp_path).model.weight
+    learn = fit(
+        [*FIGURES[:3], 5.0],
+        again,
+        Restore(again, first.state_dict()),
+        tmp_path=tmp_path,
+        start_epoch=3,
+    )
+    assert torch.equal(learn.model.weight, best)
+
+
+def test_patience_goes_on_where_it_was(capsys):
+    first, again = EarlyStoppingCallback(patience=3), EarlyStoppingCallback(patience=3)
+    fit([1.0, 2.0, 2.0], first)
+    assert first.state_dict() == {"best": 1.0, "wait": 2}
+    learn = fit([9.0] * 9, again, Restore(again, first.state_dict()), start_epoch=3)
+    assert len(learn.recorder.values) == 1
+    assert "since epoch 0: stopping" in capsys.readouterr().out
+
+
+def test_only_the_main_process_speaks(capsys, monkeypatch):
+    monkeypatch.setattr(Learner, "ranks", Rank(1, 2))
+    from presize.callbacks.saving import _say
+
+    learn = object.__new__(Learner)
+    _say(learn, "hello")
+    assert capsys.readouterr().out == ""
+    monkeypatch.setattr(Learner, "ranks", Rank(0, 2))
+    _say(learn, "hello")
+    assert capsys.readouterr().out == "hello\n"
+
+
+def test_a_rate_that_a_schedule_sets_cannot_be_lowered_and_the_user_hears_it():
+    batches = [(torch.randn(4, 3), torch.randn(4, 1))]
+    dls = DataLoaders(batches, batches, device="cpu")
+    learn = Learner(dls, nn.Linear(3, 1), F.mse_loss, SGD, lr=0.1, cbs=ReduceLROnPlateau())
+    with learn.no_logging(), pytest.warns(UserWarning, match=r"no effect in this fit.*Use it with"):
+        learn.fit_one_cycle(1)
+    with learn.no_logging():
+        learn.fit(1)
+    learn.lr_find(show_plot=False, num_it=20)
+
+
+def test_a_callback_with_patience_must_say_what_it_does():
+    class Waits(PatienceCallback):
+        pass
+
+    with pytest.raises(NotImplementedError, match=r"Waits needs a method give_up\(self, learn\)"):
+        fit([1.0, 2.0], Waits())
+
+
+def test_their_repr_shows_what_they_follow():
+    assert repr(SaveModelCallback("accuracy")) == "SaveModelCallback('accuracy')"

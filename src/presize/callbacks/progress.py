@@ -6,6 +6,7 @@ In a terminal a bar under the table, in a notebook a live table, else plain line
 import html
 import os
 import sys
+from time import perf_counter
 from typing import TYPE_CHECKING, Any, Protocol
 
 from presize.callbacks.base import Callback
@@ -13,8 +14,10 @@ from presize.callbacks.base import Callback
 if TYPE_CHECKING:
     from presize.learner import Learner
 
-# A refresh reads the loss from the device; a few a second cost nothing and look alive.
-REFRESH_STEPS = 8
+# Ten a second look alive. A page of a notebook takes a millisecond, many times what a step may.
+REFRESH_SECONDS = 0.1
+# The loss waits for the device when it is read, so that it is read but now and then.
+LOSS_SECONDS = 2.0
 COLUMN = 11
 
 
@@ -46,10 +49,14 @@ class ProgressCallback(Callback):
     def __init__(self, view: View | None = None) -> None:
         self._given = view
         self._view: View | None = None
+        self._shown = self._read = 0.0
+        self._loss = ""
 
     def before_fit(self, learn: "Learner") -> None:
-        """Open the view and take over the log of epochs."""
-        self._view = self._given or choose_view()
+        """Open the view and take over the log of epochs; one process of several shows it."""
+        self._shown = self._read = perf_counter()
+        self._loss = ""
+        self._view = (self._given or choose_view()) if learn.ranks.is_main else NoView()
         self._view.start(list(learn.recorder.metric_names))
         if learn.logger is print:
             learn.logger = self.write
@@ -60,12 +67,17 @@ class ProgressCallback(Callback):
             self._view.row([format_cell(c) for c in cells])
 
     def after_batch(self, learn: "Learner") -> None:
-        """Move the bar."""
-        if self._view is None or (learn.iter % REFRESH_STEPS and learn.iter + 1 < learn.n_iter):
+        """Move the bar; at the last batch of a part in any case."""
+        now, done = perf_counter(), learn.iter + 1
+        if self._view is None or (now - self._shown < REFRESH_SECONDS and done < learn.n_iter):
             return
-        part = "train" if learn.training else "valid"
-        label = f"epoch {learn.epoch + 1}/{learn.n_epoch} {part}"
-        self._view.bar(label, learn.iter + 1, learn.n_iter)
+        self._shown = now
+        if learn.training and now - self._read >= LOSS_SECONDS:
+            self._read = now
+            loss = learn.recorder.smooth_loss.value
+            self._loss = "" if loss is None else f", loss {loss:.4f}"
+        part = f"train{self._loss}" if learn.training else "valid"
+        self._view.bar(f"epoch {learn.epoch + 1}/{learn.n_epoch} {part}", done, learn.n_iter)
 
     def after_fit(self, learn: "Learner") -> None:
         """Close the view and give the log back."""
@@ -97,6 +109,22 @@ def in_notebook() -> bool:
     module = sys.modules.get("IPython")
     shell = module.get_ipython() if module is not None else None
     return type(shell).__name__ == "ZMQInteractiveShell"
+
+
+class NoView:
+    """Shows nothing: for the processes beside the main one."""
+
+    def start(self, names: list[str]) -> None:
+        """Show no head."""
+
+    def bar(self, label: str, done: int, total: int) -> None:
+        """Show no bar."""
+
+    def row(self, cells: list[str]) -> None:
+        """Show no row."""
+
+    def stop(self) -> None:
+        """Nothing is left to remove."""
 
 
 class PlainView:
@@ -144,10 +172,11 @@ class TerminalView(PlainView):
         super().start(names)
 
     def bar(self, label: str, done: int, total: int) -> None:
-        """Move the bar; a new label starts it afresh."""
-        if self._bars.tasks[0].description != label:
-            self._bars.reset(self._task, description=label, total=total)
-        self._bars.update(self._task, completed=done)
+        """Move the bar; where less is done than before, another part has begun."""
+        task = self._bars.tasks[0]
+        if done <= task.completed or total != task.total:
+            self._bars.reset(self._task, total=total)
+        self._bars.update(self._task, description=label, completed=done, total=total)
 
     def stop(self) -> None:
         """Remove the bar."""

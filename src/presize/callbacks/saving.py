@@ -1,11 +1,13 @@
 """Callbacks that follow one figure: keep the best weights, stop early, lower the rate."""
 
-from typing import TYPE_CHECKING
+import warnings
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from presize.callbacks.base import Callback, CancelFit
-from presize.callbacks.lr_finder import LRFinder
+from presize.callbacks.resting import looks_for_rate
+from presize.callbacks.schedule import ParamScheduler
 from presize.core.errors import did_you_mean
 
 if TYPE_CHECKING:
@@ -42,16 +44,18 @@ class TrackerCallback(Callback):
         self.best: float | None = None
         self.new_best = False
         self._column: int | None = None
+        self._aside = False
 
     def before_fit(self, learn: "Learner") -> None:
-        """Find the column.
+        """Find the column; rest, and forget nothing, while a rate is looked for.
 
         Raises:
             ValueError: the table has no such column.
         """
-        self._column = None
-        if any(isinstance(cb, LRFinder) for cb in learn.cbs):
+        self._aside = looks_for_rate(learn)
+        if self._aside:
             return
+        self._column = None
         names = [n for n in learn.recorder.metric_names if n not in ("epoch", "time")]
         if self.monitor not in names:
             raise ValueError(
@@ -64,17 +68,35 @@ class TrackerCallback(Callback):
 
     def after_epoch(self, learn: "Learner") -> None:
         """Compare this epoch's value with the best one."""
+        if self.resting:
+            return
+        assert self._column is not None
         self.new_best = False
-        if self._column is None or self._column >= len(learn.recorder.values[-1]):
+        if self._column >= len(learn.recorder.values[-1]):
             return
         value = learn.recorder.values[-1][self._column]
         if value is not None and self.comp(value - self.min_delta, self.best):
             self.best, self.new_best = value, True
 
+    def after_fit(self, learn: "Learner") -> None:
+        """Go on after a search for a rate in the middle of a fit."""
+        self._aside = False
+
     @property
     def resting(self) -> bool:
         """Whether there is nothing to follow, as during lr_find."""
-        return self._column is None
+        return self._aside or self._column is None
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value so far."""
+        return {"best": self.best}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with the best value of a checkpoint."""
+        self.best = state["best"]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.monitor!r})"
 
 
 class SaveModelCallback(TrackerCallback):
@@ -113,8 +135,9 @@ class SaveModelCallback(TrackerCallback):
 
     def before_fit(self, learn: "Learner") -> None:
         """Find the column; nothing is saved yet."""
-        self._saved = False
         super().before_fit(learn)
+        if not self.resting:
+            self._saved = False
 
     def after_epoch(self, learn: "Learner") -> None:
         """Save, if it is time or there is a new best."""
@@ -125,19 +148,33 @@ class SaveModelCallback(TrackerCallback):
             if learn.epoch % self.every_epoch == 0:
                 learn.save(f"{self.fname}_{learn.epoch}", with_opt=self.with_opt)
         elif self.new_best:
-            print(f"Better model found at epoch {learn.epoch} with {self.monitor}: {self.best}.")
+            _say(
+                learn,
+                f"Better model found at epoch {learn.epoch} with {self.monitor}: {self.best}.",
+            )
             learn.save(self.fname, with_opt=self.with_opt)
             self._saved = True
 
     def after_fit(self, learn: "Learner") -> None:
         """Load the best weights, unless every epoch was saved."""
-        if self.resting:
+        resting = self.resting
+        super().after_fit(learn)
+        if resting:
             return
         if self.every_epoch:
             if self.at_end:
                 learn.save(self.fname, with_opt=self.with_opt)
         elif self._saved:
             learn.load(self.fname, with_opt=self.with_opt)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value, and whether it was saved."""
+        return super().state_dict() | {"saved": self._saved}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on as a checkpoint says; the best weights are in the model folder."""
+        super().load_state_dict(state)
+        self._saved = bool(state["saved"])
 
 
 class PatienceCallback(TrackerCallback):
@@ -165,8 +202,9 @@ class PatienceCallback(TrackerCallback):
 
     def before_fit(self, learn: "Learner") -> None:
         """Start to wait."""
-        self.wait = 0
         super().before_fit(learn)
+        if not self.resting:
+            self.wait = 0
 
     def after_epoch(self, learn: "Learner") -> None:
         """Count, and act when the patience is at its end."""
@@ -179,7 +217,16 @@ class PatienceCallback(TrackerCallback):
 
     def give_up(self, learn: "Learner") -> None:
         """Do what is to be done when the figure has not improved for too long."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs a method give_up(self, learn).")
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the best value, and for how many epochs it has been waited for."""
+        return super().state_dict() | {"wait": self.wait}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on waiting."""
+        super().load_state_dict(state)
+        self.wait = int(state["wait"])
 
 
 class EarlyStoppingCallback(PatienceCallback):
@@ -194,7 +241,7 @@ class EarlyStoppingCallback(PatienceCallback):
     def give_up(self, learn: "Learner") -> None:
         """End the fit."""
         last = learn.epoch - self.wait
-        print(f"No improvement of {self.monitor} since epoch {last}: stopping.")
+        _say(learn, f"No improvement of {self.monitor} since epoch {last}: stopping.")
         raise CancelFit
 
 
@@ -229,6 +276,17 @@ class ReduceLROnPlateau(PatienceCallback):
         )
         self.factor, self.min_lr = factor, min_lr
 
+    def before_fit(self, learn: "Learner") -> None:
+        """Start to wait; say so if the rate is not this callback's to set."""
+        super().before_fit(learn)
+        scheduled = any(isinstance(cb, ParamScheduler) and "lr" in cb.scheds for cb in learn.cbs)
+        if scheduled and not self.resting:
+            warnings.warn(
+                "ReduceLROnPlateau has no effect in this fit: a schedule sets the rate of every "
+                "step, as in fit_one_cycle and fine_tune. Use it with fit, whose rate stays.",
+                stacklevel=2,
+            )
+
     def give_up(self, learn: "Learner") -> None:
         """Lower the rate, and wait again."""
         assert learn.opt is not None
@@ -236,4 +294,10 @@ class ReduceLROnPlateau(PatienceCallback):
             group["lr"] = max(group["lr"] / self.factor, self.min_lr)
         self.wait = 0
         rate = learn.opt.param_groups[-1]["lr"]
-        print(f"Epoch {learn.epoch}: learning rate lowered to {rate:.2e}.")
+        _say(learn, f"Epoch {learn.epoch}: learning rate lowered to {rate:.2e}.")
+
+
+def _say(learn: "Learner", text: str) -> None:
+    """Print a line, once where several processes train together."""
+    if learn.ranks.is_main:
+        print(text)
