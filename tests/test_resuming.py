@@ -253,6 +253,24 @@ CALLBACKS = {
 }
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs CUDA")
+@pytest.mark.parametrize("precision", ["fp16", "bf16", "fp32"])
+def test_it_does_so_on_a_gpu(tmp_path, precision):
+    def make(name):
+        dls = make_dls(workers=2)
+        dls.to("cuda")
+        return make_learner(tmp_path / name, dls=dls, precision=precision)
+
+    set_seed(0, deterministic=True)
+    try:
+        plain, again = killed_and_resumed(
+            make, "fine_tune", [3, 2, 7, 3, 4], cbs=lambda: [EMA(0.9), GradientClip(0.5)]
+        )
+    finally:
+        set_seed(0, deterministic=False)
+    check_same(plain, again)
+
+
 @pytest.mark.parametrize("given", CALLBACKS)
 def test_it_does_so_with_callbacks(tmp_path, given):
     cbs = CALLBACKS[given]
@@ -273,12 +291,14 @@ def test_it_does_so_with_metrics_of_training(tmp_path):
     check_same(plain, again)
 
 
-def test_checkpoints_of_epochs_alone_do_as_well(tmp_path):
+@pytest.mark.parametrize(("recipe", "kills"), [("fit_one_cycle", [8, 8]), ("fine_tune", [14, 2])])
+@pytest.mark.parametrize("given", CALLBACKS)
+def test_checkpoints_of_epochs_alone_do_as_well(tmp_path, given, recipe, kills):
     def make(name):
         return make_learner(tmp_path / name)
 
-    keep = {"every_steps": None, "every_minutes": None}
-    plain, again = killed_and_resumed(make, "fit_one_cycle", [8, 8], keep=keep)
+    keep, cbs = {"every_steps": None, "every_minutes": None}, CALLBACKS[given]
+    plain, again = killed_and_resumed(make, recipe, kills, cbs=cbs, keep=keep)
     check_same(plain, again)
 
 
@@ -343,6 +363,18 @@ def test_it_says_where_it_goes_on(tmp_path):
         again.logger = said.append
         again.resume(cbs=[Kill(10**6)])
     assert said[0][0].startswith("Going on with fit: at batch 2 of epoch 1 of 3 (checkpoint-0000")
+
+
+def test_it_computes_as_the_run_did(tmp_path):
+    kept_run(tmp_path, precision="bf16")
+    again, said = make_learner(tmp_path, channels_last=True), []
+    with again.no_bar():
+        again.logger = said.append
+        again.resume(cbs=Kill(10**6))
+    settings = "precision='bf16', channels_last=False"
+    told = f"The run was begun with {settings}, and goes on so; this learner had others."
+    assert said[1] == [told]
+    assert (again.precision.kind, again.channels_last) == ("bf16", False)
 
 
 def test_a_resumed_run_goes_on_writing_as_it_was_told(tmp_path):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from presize.augment.fused import FusedAugment
+from presize.callbacks.run_snapshot import OPTIMIZER, WEIGHTS
 from presize.core.errors import ModelFileError
 from presize.core.paths import Path
 from presize.core.pipeline import Pipeline
@@ -26,8 +27,6 @@ if TYPE_CHECKING:
 
 SUFFIX = ".safetensors"
 PICKLE_SUFFIXES = (".pkl", ".pth", ".pt")
-WEIGHTS = "model."
-OPTIMIZER = "optimizer."
 
 
 def save(learn: "Learner", file: str | AnyPath, *, with_opt: bool = True) -> Path:
@@ -43,8 +42,10 @@ def save(learn: "Learner", file: str | AnyPath, *, with_opt: bool = True) -> Pat
         state, meta["optimizer"] = flatten_optimizer(learn.opt)
         tensors |= {OPTIMIZER + name: value for name, value in state.items()}
     path = _path(learn, file)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_state(path, tensors=tensors, meta=meta)
+    if learn.ranks.is_main:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_state(path, tensors=tensors, meta=meta)
+    learn.parallel.wait()  # whoever reads it next
     return path
 
 
@@ -53,8 +54,10 @@ def load(
 ) -> "Learner":
     """Read weights (and the optimizer's state) that `save` wrote; nothing is unpickled.
 
+    The checkpoint of a run is such a file, too: this takes its weights, `resume` the whole run.
+
     Args:
-        file: the name that `save` was given.
+        file: the name that `save` was given, or a path.
         with_opt: read the optimizer's averages as well, where the file has them.
         strict: refuse a file whose weights do not all fit.
 
@@ -111,8 +114,10 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
         loss_options=_loss_options(learn.loss_func),
         weights={k: v.detach() for k, v in model.state_dict().items()},
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file.write(path)
+    if learn.ranks.is_main:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file.write(path)
+    learn.parallel.wait()
     return path
 
 

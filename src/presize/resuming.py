@@ -17,6 +17,7 @@ from presize.callbacks.checkpoint import FOLDER, Checkpoints
 from presize.callbacks.lr_finder import LRFinder
 from presize.callbacks.run_snapshot import (
     check_data,
+    compute_as,
     put_back_own,
     put_back_shared,
     warn_of_missing,
@@ -70,6 +71,7 @@ class Run:
         if not left.over:
             return left.epoch
         self._left = None
+        left.release()
         return left.epoch + 1
 
     def enter_epoch(self, learn: "Learner") -> int:
@@ -82,6 +84,7 @@ class Run:
             return 0
         left.put_back(learn)
         left.put_back_order(learn)
+        left.release()
         return left.batch
 
     def go_on(self, left: "_Left") -> None:
@@ -149,6 +152,7 @@ def resume(
     is called again with the same arguments, and begins where the checkpoint was written, in the
     middle of an epoch too: weights, losses and table are in the end those of a run that was not
     killed, to the bit on the same kind of device. If the run was complete, its end is loaded.
+    Precision, memory layout and compiler become those of the run.
 
     Args:
         cbs: the callbacks that were given to that call. `Checkpoints` is there in any case.
@@ -174,6 +178,10 @@ def resume(
         keeper.folder = place.path
     if learn.ranks.is_main:
         tell(learn, left.told())
+    # What `learn.auto()` chooses hangs on the moment, and may be something else now.
+    changed = compute_as(learn, left.meta)
+    if changed and learn.ranks.is_main:
+        tell(learn, f"The run was begun with {changed}, and goes on so; this learner had others.")
     learn.run.go_on(left)
     try:
         with learn.added_cbs([_OrderDrawn(left)]):
@@ -274,6 +282,10 @@ class _Left:
         """Make the state of a learner that of the run."""
         put_back_shared(learn, self._tensors, self.meta)
         put_back_own(learn, self._own)
+
+    def release(self) -> None:
+        """Let go of what was put back: as much memory as the model and its optimizer take."""
+        self._tensors, self._own = {}, {}
 
     def put_back_order(self, learn: "Learner") -> None:
         """Let a sampler that draws from PyTorch's random numbers draw those of this epoch."""

@@ -1,5 +1,8 @@
 """`presize train` that is killed, and `presize train --resume`."""
 
+import os
+import signal
+
 import pytest
 from typer.testing import CliRunner
 
@@ -9,6 +12,7 @@ from presize.core.errors import TrainingError
 from presize.train.state import load_state
 
 QUICK = ["--arch", "resnet18", "--weights", "none", "--epochs", "2", "--size", "32", "--bs", "8"]
+QUICK += ["--no-auto"]  # which may choose otherwise in another run
 
 
 class Killed(BaseException):
@@ -74,6 +78,24 @@ def test_a_new_run_in_such_a_folder_says_what_it_does(picture_folder, tmp_path, 
         "has checkpoints of a run that did not end, which --resume goes on with." in result.output
     )
     assert not (out / "checkpoints").exists()
+
+
+def test_sigterm_ends_it_with_the_way_to_go_on(picture_folder, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        before = Checkpoints.before_train
+
+        def before_train(self, learn):
+            before(self, learn)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+        patch.setattr(Checkpoints, "before_train", before_train)
+        result = run(picture_folder, tmp_path / "out")
+    assert result.exit_code == 143
+    assert "SIGTERM came, training stopped at epoch 0, batch 0. The last checkpoint is" in (
+        result.stderr
+    )
+    assert result.stderr.endswith("The same command with --resume goes on.\n")
+    assert run(picture_folder, tmp_path / "out", "--resume").exit_code == 0
 
 
 def test_another_split_is_refused(picture_folder, tmp_path, monkeypatch):

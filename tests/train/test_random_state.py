@@ -6,6 +6,7 @@ import random
 import numpy as np
 import torch
 
+from presize.core.randomness import draws
 from presize.train.random_state import random_state, restore_random_state
 from presize.train.run_state import pack, unpack
 
@@ -18,6 +19,7 @@ def drawn():
         np.random.randn(),  # noqa: NPY002
         torch.rand(1).item(),
         torch.randn(1).item(),
+        draws("by hand").uniform().item(),
     )
 
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -224,3 +225,13 @@ def test_not_there(path: Path) -> None:
         load_state(path.parent)
     with pytest.raises(FileNotFoundError, match="There is no file"):
         load_state(path.parent / "no folder" / "x")
+
+
+def test_a_disk_that_is_full_is_an_error_of_the_system(tmp_path, monkeypatch):
+    def full(*args, **kwargs):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device")
+
+    monkeypatch.setattr("presize.train.state.save_file", full)
+    with pytest.raises(OSError, match="cannot be written: .*No space left on device"):
+        save_state(tmp_path / "a.safetensors", tensors={"a": torch.ones(1)}, meta={})
+    assert not list(tmp_path.iterdir())

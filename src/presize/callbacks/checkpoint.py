@@ -79,7 +79,7 @@ class Checkpoints(Callback):
         self.last: AnyPath | None = None
         self._signals = Signals()
         self._active = self._resting = False
-        self._steps, self._written = 0, 0.0
+        self._steps, self._unasked, self._written = 0, 0, 0.0
         self._data: dict[str, Any] = {}
         self._pass: dict[str, Any] | None = None
 
@@ -108,7 +108,8 @@ class Checkpoints(Callback):
             self._column(learn)
         pack(learn.run.call, "call")
         self._data = describe_data(learn)
-        self._active, self._written, self._steps = True, perf_counter(), 0
+        self._active, self._written = True, perf_counter()
+        self._steps = self._unasked = 0
         self.best, self._pass = None, None
         if learn.ranks.is_main:
             self.place(learn).tidy()
@@ -173,9 +174,11 @@ class Checkpoints(Callback):
             late = learn.dls.valid is not None
         leaving = self._signals.pending is not None
         if learn.ranks.world > 1:
-            if self._steps % _AGREE_EVERY:
+            self._unasked += 1
+            if self._unasked < _AGREE_EVERY:
                 late = leaving = False
             else:
+                self._unasked = 0
                 late, leaving = self._agreed(learn, late), self._agreed(learn, leaving)
         return late or (self.every_steps is not None and self._steps >= self.every_steps), leaving
 

@@ -13,6 +13,7 @@ from presize.core.errors import TrainingError
 from presize.data.position import Resumable
 from presize.data.warned import warn_user
 from presize.train.optim_state import flatten_optimizer, restore_optimizer
+from presize.train.precision import Precision
 from presize.train.random_state import random_state, restore_random_state
 from presize.train.weights_state import load_weights
 
@@ -41,6 +42,8 @@ def shared_state(
         "frozen": [n for n, p in learn.model.named_parameters() if not p.requires_grad],
         "precision": learn.precision.state_dict(),
         "accumulate": learn.accumulate,
+        "channels_last": learn.channels_last,
+        "compile": learn.compile,
         "parts": learn.parts.count,
         "data": data,
     }
@@ -114,6 +117,23 @@ def put_back_own(learn: "Learner", state: dict[str, Any]) -> None:
     for name, gradient in state.get("gradients", {}).items():
         parameters[name].grad = gradient.to(parameters[name].device)
     restore_random_state(state["random"], learn.place)
+
+
+def compute_as(learn: "Learner", meta: dict[str, Any]) -> str:
+    """Let a learner compute as a run did: precision, layout, compiler; before it is placed.
+
+    Returns:
+        What was another setting until now, in words; nothing if all were alike.
+    """
+    kind, changed = meta["precision"]["kind"], []
+    if learn.precision.kind != kind:
+        changed.append(f"precision={kind!r}")
+        learn.precision = Precision(kind)
+    for name in ("channels_last", "compile"):
+        if getattr(learn, name) != meta[name]:
+            changed.append(f"{name}={meta[name]!r}")
+            setattr(learn, name, meta[name])
+    return ", ".join(changed)
 
 
 def warn_of_missing(learn: "Learner", state: dict[str, Any]) -> None:

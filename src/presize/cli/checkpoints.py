@@ -11,32 +11,48 @@ if TYPE_CHECKING:
     from presize.learner import Learner
 
 
-def train_or_resume(learn: "Learner", recipe: Recipe, *, resume: bool) -> "Checkpoints":
+def train_or_resume(
+    learn: "Learner", recipe: Recipe, *, resume: bool, auto: bool = False
+) -> "Checkpoints":
     """Train by the recipe, or go on with a run that did; return what keeps the checkpoints.
 
     Args:
         learn: new.
         recipe: the settings.
         resume: go on with the run whose checkpoints are there; without any begin one, and say so.
+        auto: let a new run find out first what is faster on this device.
     """
     from presize.callbacks.checkpoint import Checkpoints
 
-    keeper = Checkpoints()
+    # By the clock: a checkpoint takes 0.3 to 1 s for a resnet50 (283 MB), and epochs can be short.
+    keeper = Checkpoints(every_epoch=False, every_minutes=1)
     place, method, arguments = keeper.place(learn), *_call(recipe)
     found = bool(place.files())
-    if resume and found:
-        _tell_ignored(learn, place.newest()[2], arguments)
-        learn.resume(cbs=keeper)
-        return keeper
+    try:
+        if resume and found:
+            _tell_ignored(learn, place.newest()[2], arguments)
+            learn.resume(cbs=keeper)
+        else:
+            _tell_new(learn, str(place.path), resume=resume, found=found)
+            if auto:
+                learn.auto(epochs=recipe.epochs)
+            getattr(learn, method)(**arguments, cbs=keeper)
+    except (SystemExit, KeyboardInterrupt):
+        if keeper.last is not None and learn.ranks.is_main:
+            typer.echo("The same command with --resume goes on.", err=True)
+        raise
+    return keeper
+
+
+def _tell_new(learn: "Learner", place: str, *, resume: bool, found: bool) -> None:
+    """Say that a run begins where one was to be gone on with, or could be."""
     if learn.ranks.is_main and resume:
-        typer.echo(f"There is no checkpoint in {place.path}: a new run begins.")
+        typer.echo(f"There is no checkpoint in {place}: a new run begins.")
     elif learn.ranks.is_main and found:
         typer.echo(
-            f"{place.path} has checkpoints of a run that did not end, which --resume goes on with. "
+            f"{place} has checkpoints of a run that did not end, which --resume goes on with. "
             "This is a new run, and its checkpoints take their place."
         )
-    getattr(learn, method)(**arguments, cbs=keeper)
-    return keeper
 
 
 def _call(recipe: Recipe) -> tuple[str, dict[str, Any]]:

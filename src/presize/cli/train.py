@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from presize.cli.checkpoints import train_or_resume
+from presize.cli.devices import Devices, Restarts, launch, started_again
 from presize.cli.recipe import Recipe, recipe_for
+from presize.core.ranks import is_main
 
 if TYPE_CHECKING:
     from presize.data.loaders import DataLoaders
@@ -45,18 +47,32 @@ def train(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in --out, if it did not end.")
     ] = False,
+    auto: Annotated[
+        bool, typer.Option(help="Measure first what is faster here, and switch it on.")
+    ] = True,
+    devices: Devices = None,
+    max_restarts: Restarts = 1,
 ) -> None:
     """Train on a folder of pictures and write model, sample grid and confusion matrix."""
     recipe = recipe_for(
         data, arch=arch, epochs=epochs, size=size, presize=presize, bs=bs, lr=lr, weights=weights
     )
     name = Path(data).resolve().name
-    out = out or Path("runs") / name
-    run(_source(data), recipe, seed=seed, out=out, name=name, resume=resume)
+    out, source = out or Path("runs") / name, _source(data)
+    if not launch(devices, max_restarts):
+        resume = resume or started_again()
+        run(source, recipe, seed=seed, out=out, name=name, resume=resume, auto=auto)
 
 
 def run(
-    source: Path, recipe: Recipe, *, seed: int, out: Path, name: str, resume: bool = False
+    source: Path,
+    recipe: Recipe,
+    *,
+    seed: int,
+    out: Path,
+    name: str,
+    resume: bool = False,
+    auto: bool = False,
 ) -> None:
     """Train by the recipe and write all results into `out`, the model file as `name`.
 
@@ -69,6 +85,7 @@ def run(
         out: the folder for the results.
         name: of the model file.
         resume: go on with the run whose checkpoints are in `out`; without any begin one.
+        auto: let a new run find out first what is faster on this device.
     """
     import matplotlib
 
@@ -79,14 +96,13 @@ def run(
     set_seed(seed)
     dls = loaders(source, recipe, seed=seed)
     out.mkdir(parents=True, exist_ok=True)
-    typer.echo(
-        f"{len(dls.train_ds)} pictures to train on, {len(dls.valid_ds)} to validate, "
-        f"{len(dls.vocab)} classes: {_brief(list(dls.vocab))}"
-    )
-    dls.show_batch(max_n=16)
-    _save_figure(out / "grid.png")
+    if is_main():
+        _show(dls, out)
     learn = _learner(dls, recipe, out)
-    keeper = train_or_resume(learn, recipe, resume=resume)
+    with learn.distrib_ctx():
+        keeper = train_or_resume(learn, recipe, resume=resume, auto=auto)
+    if not is_main():
+        return
     model = learn.export(f"{name}.safetensors")
     keeper.place(learn).remove()
     _report(learn, out, started)
@@ -157,6 +173,15 @@ def _learner(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
         raise WeightsError(f"{error} {way_out}") from error
 
 
+def _show(dls: "DataLoaders", out: Path) -> None:
+    typer.echo(
+        f"{len(dls.train_ds)} pictures to train on, {len(dls.valid_ds)} to validate, "
+        f"{len(dls.vocab)} classes: {_brief(list(dls.vocab))}"
+    )
+    dls.show_batch(max_n=16)
+    _save_figure(out / "grid.png")
+
+
 def _report(learn: "Learner", out: Path, started: float) -> None:
     from presize.interpret.classification import ClassificationInterpretation
 
@@ -184,6 +209,8 @@ def _brief(vocab: list[Any], n: int = 12) -> str:
 
 def called_as() -> str:
     """Return how to call this command: by name if it is on the PATH, else by its file."""
+    if sys.argv[0].endswith("__main__.py"):
+        return "python -m presize"
     return "presize" if shutil.which("presize") else sys.argv[0]
 
 

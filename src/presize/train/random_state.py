@@ -1,6 +1,6 @@
-"""Where the random streams are: PyTorch's, NumPy's and Python's, and our draws by hand.
+"""Where random streams are: PyTorch's, NumPy's and Python's, and presize's own draws by hand.
 
-Draws in a loader are counted by sample and need no state; dropout, and a user's own code, draw from these.
+What a loader draws is counted and needs no state; dropout, and users' own code, draw from these.
 """
 
 import random
@@ -21,7 +21,7 @@ def random_state(device: torch.device) -> dict[str, Any]:
         "python": [version, list(words), gauss],
         "numpy": [torch.tensor(keys.tolist()), int(position), int(has_gauss), float(cached)],
         "torch": torch.get_rng_state(),
-        "by hand": list(loose_place()),
+        "loose": list(loose_place()),
     }
     if device.type == "cuda":
         state["cuda"] = torch.cuda.get_rng_state(device)
@@ -42,7 +42,7 @@ def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
     words = np.asarray(keys.tolist(), dtype=np.uint32)
     np.random.set_state(("MT19937", words, position, has_gauss, cached))  # noqa: NPY002
     torch.set_rng_state(state["torch"].cpu())
-    set_loose_place(*state["by hand"])
+    set_loose_place(*state["loose"])
     if device.type == "cuda" and "cuda" in state:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
     elif device.type == "mps" and "mps" in state:

@@ -49,7 +49,7 @@ def save_state(
     try:
         part.touch()
         mode = part.stat().st_mode  # what the user's umask gives; save_file makes it private
-        save_file(distinct, part, metadata={_HEADER: json.dumps(header)})
+        _save(distinct, part, {_HEADER: json.dumps(header)})
         part.chmod(mode)
         _to_disk(part)
         part.replace(path)
@@ -57,6 +57,13 @@ def save_state(
         part.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # Windows cannot open a folder; the file is safe by then
         _to_disk(path.parent)
+
+
+def _save(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str]) -> None:
+    try:
+        save_file(tensors, path, metadata=metadata)
+    except SafetensorError as error:  # what it says of a full disk, too
+        raise OSError(f"{path} cannot be written: {error}.") from error
 
 
 def _to_disk(path: pathlib.Path) -> None:

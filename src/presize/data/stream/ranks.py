@@ -1,36 +1,4 @@
-"""Which of several training processes this one is."""
+"""Which of several training processes this one is; written in `presize.core.ranks`."""
 
-import os
-from typing import NamedTuple
-
-from torch import distributed
-
-from presize.core.errors import DataError
-
-
-class Rank(NamedTuple):
-    """Process `number` of `world` processes that train one model together."""
-
-    number: int = 0
-    world: int = 1
-
-
-def current_rank() -> Rank:
-    """Return the rank that torch.distributed gives, or the variables RANK and WORLD_SIZE.
-
-    `torchrun` sets these before a program starts, so that data can be prepared before the processes
-    have found each other.
-
-    Raises:
-        DataError: the variables are no numbers, or contradict each other.
-    """
-    if distributed.is_available() and distributed.is_initialized():
-        return Rank(distributed.get_rank(), distributed.get_world_size())
-    told = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
-    if not all(text.isdecimal() for text in told) or not int(told[0]) < int(told[1]):
-        raise DataError(
-            f"RANK={told[0]} and WORLD_SIZE={told[1]} should say which of how many processes this "
-            "is, such as RANK=0 and WORLD_SIZE=2. Start the program with torchrun, which sets "
-            "both, or remove them from the environment."
-        )
-    return Rank(int(told[0]), int(told[1]))
+from presize.core.ranks import Rank as Rank
+from presize.core.ranks import current_rank as current_rank
