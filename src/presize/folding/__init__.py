@@ -1,0 +1,1 @@
+"""k-fold cross-validation, and the models of the folds as one."""
