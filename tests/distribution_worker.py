@@ -168,7 +168,7 @@ def limited(world: int) -> dict[str, Any]:
     """A fit ends when its time is over: after the same step in all processes."""
     learn = learner(world)
     with distrib_ctx(learn):
-        learn.fit_one_cycle(10_000, 0.3, max_time=1.0)
+        learn.fit_one_cycle(10_000, 0.3, max_time=0.5)
     return result(learn)
 
 

@@ -17,7 +17,7 @@ BANNED_NAMES = {"eval", "exec", "compile", "__import__"}
 BANNED_METHODS = {("os", "system"), ("os", "popen"), ("yaml", "load")}
 # Training must not need a plotting or table library; they are imported where something is drawn.
 LATE_MODULES = {
-    *("matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer", "cv2"),
+    *("matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer", "cv2", "tensorboard"),
     *("webdataset", "datasets", "fsspec", "braceexpand", "albumentations"),
 }
 

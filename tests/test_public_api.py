@@ -39,6 +39,7 @@ NOTEBOOKS = {
     "presize.augment.erase": "RandomErasing",
     "presize.augment.fused": "AffineCoordTfm FusedAugment",
     "presize.augment.geometry": "Dihedral Flip RandomResizedCropGPU Rotate Warp Zoom",
+    "presize.augment.policies": "RandAugment TrivialAugment",
     "presize.augment.presets": """
         aug_transforms cifar_stats imagenet_stats mnist_stats Normalize setup_aug_tfms
     """,
@@ -47,14 +48,24 @@ NOTEBOOKS = {
         CancelFitException CancelStep CancelStepException CancelTrain CancelTrainException
         CancelValidate CancelValidException
     """,
+    "presize.callbacks.budget": "TimeBudget",
+    "presize.callbacks.checkpoint": "Checkpoints",
+    "presize.callbacks.csv_logger": "CSVLogger",
+    "presize.callbacks.divergence": "DivergenceWatch",
+    "presize.callbacks.ema": "EMA",
     "presize.callbacks.gather": "GatherPredsCallback",
+    "presize.callbacks.graph": "ShowGraph ShowGraphCallback",
     "presize.callbacks.lr_finder": "LRFinder minimum slide steep valley",
+    "presize.callbacks.mixing": "CutMix CutMixUp MixUp",
     "presize.callbacks.progress": "ProgressCallback",
+    "presize.callbacks.progressive": "ProgressiveResize",
     "presize.callbacks.recorder": "Recorder",
+    "presize.callbacks.regularise": "GradientAccumulation GradientClip",
     "presize.callbacks.saving": """
         EarlyStoppingCallback ReduceLROnPlateau SaveModelCallback TrackerCallback
     """,
     "presize.callbacks.schedule": "ParamScheduler",
+    "presize.callbacks.tensorboard": "TensorBoardCallback",
     "presize.callbacks.train_eval": "TrainEvalCallback",
     "presize.core.collections": "L",
     "presize.core.device": "default_device to_cpu to_detach to_device to_float to_half",
@@ -64,6 +75,7 @@ NOTEBOOKS = {
     "presize.core.paths": "Path",
     "presize.core.randomness": "set_seed",
     "presize.core.pipeline": "Pipeline",
+    "presize.core.ranks": "is_main",
     "presize.core.transform": "ItemTransform RandTransform Transform",
     "presize.data.albumentationstfm": "AlbumentationsTransform",
     "presize.data.blocks": """
@@ -99,7 +111,11 @@ NOTEBOOKS = {
     "presize.data.urls": "URLs",
     "presize.data.verify": "verify_image verify_images",
     "presize.data.vocab": "Categorize EncodedMultiCategorize MultiCategorize OneHotEncode",
+    "presize.deploy.ensemble": "load_ensemble",
     "presize.deploy.load": "load_learner",
+    "presize.folding.crossval": "cross_validate",
+    "presize.folding.ensemble": "Ensemble",
+    "presize.folding.outcome": "CrossValidation",
     "presize.interpret.classification": "ClassificationInterpretation",
     "presize.interpret.interpretation": "Interpretation",
     "presize.learner": "Learner",
@@ -127,6 +143,7 @@ NOTEBOOKS = {
         TensorBase TensorBBox TensorCategory TensorImage TensorImageBW TensorMask
         TensorMultiCategory TensorPoint TitledFloat TitledInt TitledStr TitledTuple
     """,
+    "presize.train.class_weights": "class_weights",
     "presize.train.losses": """
         BaseLoss BCELossFlat BCEWithLogitsLossFlat CrossEntropyLossFlat FocalLoss
         FocalLossFlat L1LossFlat LabelSmoothingCrossEntropy LabelSmoothingCrossEntropyFlat
@@ -134,16 +151,19 @@ NOTEBOOKS = {
     """,
     "presize.train.metrics": """
         AccumMetric accuracy accuracy_multi APScoreBinary APScoreMulti AvgLoss AvgMetric
-        AvgSmoothLoss BalancedAccuracy CohenKappa Dice DiceMulti error_rate exp_rmspe
-        ExplainedVariance F1Score F1ScoreMulti FBeta FBetaMulti foreground_acc HammingLoss
+        AvgSmoothLoss BalancedAccuracy BrierScore BrierScoreMulti CohenKappa
+        ConfusionMatrix Dice DiceMulti error_rate exp_rmspe ExplainedVariance F1Score
+        F1ScoreMulti FBeta FBetaMulti foreground_acc ForegroundAcc HammingLoss
         HammingLossMulti Jaccard JaccardCoeff JaccardCoeffMulti JaccardMulti mae
         MatthewsCorrCoef MatthewsCorrCoefMulti Metric mse msle PearsonCorrCoef Perplexity
         Precision PrecisionMulti R2Score Recall RecallMulti rmse RocAuc RocAucBinary
         RocAucMulti SpearmanCorrCoef top_k_accuracy
     """,
     "presize.train.optim": "Adam Optimizer OptimWrapper RAdam RMSProp SGD",
+    "presize.train.schedule_plot": "plot_schedules",
     "presize.train.schedules": """
-        combine_scheds combined_cos even_mults SchedCos SchedExp SchedLin SchedNo SchedPoly
+        combine_scheds combined_cos even_mults flat_cos one_cycle SchedCos SchedExp
+        SchedLin SchedNo SchedPoly sgdr
     """,
     "presize.vision.learner": "cnn_learner vision_learner",
 }

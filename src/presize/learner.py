@@ -6,12 +6,21 @@ One call of `fit` reaches the model in three hops: `fit -> _epoch -> _train_batc
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path as AnyPath
-from typing import Any, Self
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from presize import inference, membership, persistence, preparation, recipes, resuming, speed
+from presize import (
+    distribution,
+    inference,
+    membership,
+    persistence,
+    preparation,
+    recipes,
+    resuming,
+    speed,
+)
 from presize.callbacks.base import (
     Callback,
     Callbacks,
@@ -193,6 +202,7 @@ class Learner:
                     self._train_batch(i, batch)
                 if self.accumulation.pending:  # the batch that was to end its group was cancelled
                     with suppress(CancelBatch):
+                        self.parallel.average(self.model)
                         self._complete()
                         self._step()
             except CancelTrain:
@@ -340,6 +350,10 @@ class Learner:
     prepare_fit = preparation.prepare_fit
     place_model = preparation.place_model
     summary = preparation.summary
+    to_fp16 = preparation.to_fp16
+    to_bf16 = preparation.to_bf16
+    to_fp32 = preparation.to_fp32
+    distrib_ctx = distribution.distrib_ctx
     auto = speed.auto
     find_batch_size = speed.find_batch_size
     validate = inference.validate
@@ -360,23 +374,6 @@ class Learner:
     removed_cbs = membership.removed_cbs
     no_bar = membership.no_bar
     no_logging = membership.no_logging
-
-    # ---- precision -----------------------------------------------------------------------
-
-    def to_fp16(self) -> Self:
-        """Compute in float16 where that is safe, with loss scaling; weights stay float32."""
-        self.precision = Precision("fp16")
-        return self
-
-    def to_bf16(self) -> Self:
-        """Compute in bfloat16 where that is safe; weights stay float32."""
-        self.precision = Precision("bf16")
-        return self
-
-    def to_fp32(self) -> Self:
-        """Compute in float32."""
-        self.precision = Precision("fp32")
-        return self
 
     # ---- state ---------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""What a learner does before it computes: layer groups, rates, the optimizer, the device."""
+"""What a learner does before it computes: layer groups, rates, optimizer, device, precision."""
 
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from presize.models.summary import model_summary
 from presize.train.compiling import compile_model
 from presize.train.layout import lay_out
 from presize.train.optim import make_optimizer, param_groups_for, set_hyper
+from presize.train.precision import Precision
 from presize.train.rates import LearningRate, rates_for
 
 if TYPE_CHECKING:
@@ -92,3 +93,21 @@ def summary(learn: "Learner") -> str:
     shapes = [(1, *x.shape[1:]) for x in learn.xb]
     learn.forget_batch()
     return model_summary(learn.model, *shapes)
+
+
+def to_fp16(learn: "Learner") -> "Learner":
+    """Compute in float16 where that is safe, with loss scaling; weights stay float32."""
+    learn.precision = Precision("fp16")
+    return learn
+
+
+def to_bf16(learn: "Learner") -> "Learner":
+    """Compute in bfloat16 where that is safe; weights stay float32."""
+    learn.precision = Precision("bf16")
+    return learn
+
+
+def to_fp32(learn: "Learner") -> "Learner":
+    """Compute in float32."""
+    learn.precision = Precision("fp32")
+    return learn

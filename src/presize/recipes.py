@@ -274,10 +274,9 @@ def lr_find(
     finder = LRFinder(start_lr, end_lr, num_it, stop_div)
     with no_trace(learn), learn.no_logging():
         learn.fit(-(-num_it // n_batches), cbs=[finder])
-        lrs, losses = learn.recorder.lrs, learn.recorder.losses
-    functions = L(suggest_funcs)
+    lrs, losses, functions = finder.lrs, finder.losses, L(suggest_funcs)
     suggestions, points = suggested(lrs, losses, num_it, functions) if functions else (None, [])
-    if show_plot:
+    if show_plot and learn.ranks.is_main:
         plot_lr_find(lrs, losses, suggestions, points)
     return suggestions
 

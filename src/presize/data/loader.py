@@ -22,6 +22,7 @@ from presize.data.quarantine import Quarantine
 from presize.data.rows import can_be_indexed, count, row, walk
 from presize.data.samplers import Weighted, check_sampler, indices_of, keyed, length_of
 from presize.data.samples import Entry
+from presize.data.share import Share, comes_divided
 from presize.data.slots import SlotPool
 from presize.data.stream.itemstream import stream_of
 
@@ -89,6 +90,9 @@ class DataLoader(Resumable):
         ValueError: options that contradict each other.
         DataError: (on iterating) an item or a batch cannot be made; says which and where.
     """
+
+    share: Share | None = None
+    """The part of each batch that this process takes where several train together."""
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -190,9 +194,10 @@ class DataLoader(Resumable):
                 f"How many batches there are is not known: the {type(what).__name__} has "
                 "no length. Pass n=, the number of items to take, or make a list of them."
             )
-        if self.bs is None:
-            return length
-        return length // self.bs if self.drop_last else -(-length // self.bs)
+        bs = self.bs or 1
+        if self._part is not None:
+            return self._part.batches(length, bs, drop_last=self.drop_last)
+        return length // bs if self.drop_last else -(-length // bs)
 
     @property
     def batch_size(self) -> int | None:
@@ -241,7 +246,36 @@ class DataLoader(Resumable):
         if self.after_iter is not None:
             self.after_iter()
 
+    def current_seed(self) -> int:
+        """Return the seed that the next pass uses."""
+        if self.seed is None and self.share is not None:
+            return self.share.seed
+        return super().current_seed()
+
+    def weight_in_batch(self, i: int) -> float:
+        """Return what the mean over this loader's batch `i` counts for in that of all processes.
+
+        1 where they have as many items, and where that is not known.
+        """
+        length = self._length()
+        if self._part is None or length is None:
+            return 1.0
+        return self._part.weight(i, length, self.bs or 1)
+
+    @property
+    def _part(self) -> Share | None:
+        """The part of each batch that is taken; None for all of it, and for data in parts."""
+        return None if self.share is None or comes_divided(self) else self.share
+
     def _entries(self, start: int = 0) -> Iterator[Entry]:
+        """Return what the samples of this process are made of, from its number `start` on."""
+        part = self._part
+        if part is None:
+            return self._all_entries(start)
+        everything = self._all_entries(start * part.rank.world)
+        return part.entries(everything, self.bs or 1, first=start == 0, drop_last=self.drop_last)
+
+    def _all_entries(self, start: int) -> Iterator[Entry]:
         """Return what samples are made of, from number `start` of the pass on."""
         stream = stream_of(self.dataset)
         if stream is not None:
@@ -292,7 +326,7 @@ class DataLoader(Resumable):
     def _here(self) -> Self:
         """Return a copy for a look, without worker processes, whose start would take seconds."""
         look = copy.copy(self)
-        look.processes = False
+        look.processes, look.share = False, None
         return look
 
     def _options(self) -> LoaderOptions:

@@ -10,6 +10,7 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from presize.core.errors import DataError
 from presize.core.randomness import Samples
 from presize.data.blame import batch_failed
 from presize.data.collated import CollatedRoute
@@ -66,16 +67,32 @@ class Pass:
         try:
             for samples, sent in made:
                 if sent is None:
-                    self.passed_over += 1
+                    self._pass_over()
                     continue
                 batch = self.stream.receive(sent)
                 yield self._after(samples, batch) if self.stream.is_remote else batch
         finally:
             made.close()  # the threads end now, not when the garbage is collected
 
+    def _pass_over(self) -> None:
+        """Count a batch of which nothing could be read.
+
+        Raises:
+            DataError: other processes wait for it.
+        """
+        self.passed_over += 1
+        share = self.loader.share
+        if share is not None and share.training:
+            raise DataError(
+                f"Process {share.rank.number} of {share.rank.world} could read no picture of a "
+                "batch, and the others cannot go on without it. Look at dl.quarantine, and at the "
+                "disk or network that the pictures are on."
+            )
+
     def _chunks(self, entries: Iterator[Entry], size: int) -> Iterator[list[Entry]]:
         while chunk := list(itertools.islice(entries, size)):
-            if len(chunk) == size or not self.loader.drop_last:
+            # A share has left out what is to be left out, and its last batch may be short.
+            if len(chunk) == size or not self.loader.drop_last or self.loader._part is not None:
                 yield chunk
 
     def _job(self, chunk: list[Entry], per_part: int) -> Job[tuple[Samples, Sent | None]]:

@@ -24,6 +24,7 @@ from presize.augment.colour import Brightness, Contrast, Hue, LightingTfm, Satur
 from presize.augment.erase import RandomErasing
 from presize.augment.fused import AffineCoordTfm, FusedAugment
 from presize.augment.geometry import Dihedral, Flip, RandomResizedCropGPU, Rotate, Warp, Zoom
+from presize.augment.policies import RandAugment, TrivialAugment
 from presize.augment.presets import (
     Normalize,
     aug_transforms,
@@ -47,10 +48,19 @@ from presize.callbacks.base import (
     CancelValidate,
     CancelValidException,
 )
+from presize.callbacks.budget import TimeBudget
+from presize.callbacks.checkpoint import Checkpoints
+from presize.callbacks.csv_logger import CSVLogger
+from presize.callbacks.divergence import DivergenceWatch
+from presize.callbacks.ema import EMA
 from presize.callbacks.gather import GatherPredsCallback
+from presize.callbacks.graph import ShowGraph, ShowGraphCallback
 from presize.callbacks.lr_finder import LRFinder, minimum, slide, steep, valley
+from presize.callbacks.mixing import CutMix, CutMixUp, MixUp
 from presize.callbacks.progress import ProgressCallback
+from presize.callbacks.progressive import ProgressiveResize
 from presize.callbacks.recorder import Recorder
+from presize.callbacks.regularise import GradientAccumulation, GradientClip
 from presize.callbacks.saving import (
     EarlyStoppingCallback,
     ReduceLROnPlateau,
@@ -58,6 +68,7 @@ from presize.callbacks.saving import (
     TrackerCallback,
 )
 from presize.callbacks.schedule import ParamScheduler
+from presize.callbacks.tensorboard import TensorBoardCallback
 from presize.callbacks.train_eval import TrainEvalCallback
 from presize.core.collections import L
 from presize.core.device import default_device, to_cpu, to_detach, to_device, to_float, to_half
@@ -78,6 +89,7 @@ from presize.core.lazy import HTML, display, pd, plt
 from presize.core.paths import Path
 from presize.core.pipeline import Pipeline
 from presize.core.randomness import set_seed
+from presize.core.ranks import is_main
 from presize.core.transform import ItemTransform, RandTransform, Transform
 from presize.data.albumentationstfm import AlbumentationsTransform
 from presize.data.blocks import (
@@ -137,7 +149,11 @@ from presize.data.vocab import (
     MultiCategorize,
     OneHotEncode,
 )
+from presize.deploy.ensemble import load_ensemble
 from presize.deploy.load import load_learner
+from presize.folding.crossval import cross_validate
+from presize.folding.ensemble import Ensemble
+from presize.folding.outcome import CrossValidation
 from presize.interpret.classification import ClassificationInterpretation
 from presize.interpret.interpretation import Interpretation
 from presize.learner import Learner
@@ -248,6 +264,7 @@ from presize.tensors import (
     TitledStr,
     TitledTuple,
 )
+from presize.train.class_weights import class_weights
 from presize.train.losses import (
     BaseLoss,
     BCELossFlat,
@@ -268,7 +285,10 @@ from presize.train.metrics import (
     AvgMetric,
     AvgSmoothLoss,
     BalancedAccuracy,
+    BrierScore,
+    BrierScoreMulti,
     CohenKappa,
+    ConfusionMatrix,
     Dice,
     DiceMulti,
     ExplainedVariance,
@@ -276,6 +296,7 @@ from presize.train.metrics import (
     F1ScoreMulti,
     FBeta,
     FBetaMulti,
+    ForegroundAcc,
     HammingLoss,
     HammingLossMulti,
     Jaccard,
@@ -308,6 +329,7 @@ from presize.train.metrics import (
     top_k_accuracy,
 )
 from presize.train.optim import SGD, Adam, Optimizer, OptimWrapper, RAdam, RMSProp
+from presize.train.schedule_plot import plot_schedules
 from presize.train.schedules import (
     SchedCos,
     SchedExp,
@@ -317,6 +339,9 @@ from presize.train.schedules import (
     combine_scheds,
     combined_cos,
     even_mults,
+    flat_cos,
+    one_cycle,
+    sgdr,
 )
 from presize.vision.learner import cnn_learner, vision_learner
 
@@ -359,6 +384,9 @@ __all__ = [
     "Rotate",
     "Warp",
     "Zoom",
+    # presize.augment.policies
+    "RandAugment",
+    "TrivialAugment",
     # presize.augment.presets
     "Normalize",
     "aug_transforms",
@@ -380,18 +408,40 @@ __all__ = [
     "CancelTrainException",
     "CancelValidate",
     "CancelValidException",
+    # presize.callbacks.budget
+    "TimeBudget",
+    # presize.callbacks.checkpoint
+    "Checkpoints",
+    # presize.callbacks.csv_logger
+    "CSVLogger",
+    # presize.callbacks.divergence
+    "DivergenceWatch",
+    # presize.callbacks.ema
+    "EMA",
     # presize.callbacks.gather
     "GatherPredsCallback",
+    # presize.callbacks.graph
+    "ShowGraph",
+    "ShowGraphCallback",
     # presize.callbacks.lr_finder
     "LRFinder",
     "minimum",
     "slide",
     "steep",
     "valley",
+    # presize.callbacks.mixing
+    "MixUp",
+    "CutMix",
+    "CutMixUp",
     # presize.callbacks.progress
     "ProgressCallback",
+    # presize.callbacks.progressive
+    "ProgressiveResize",
     # presize.callbacks.recorder
     "Recorder",
+    # presize.callbacks.regularise
+    "GradientClip",
+    "GradientAccumulation",
     # presize.callbacks.saving
     "EarlyStoppingCallback",
     "ReduceLROnPlateau",
@@ -399,6 +449,8 @@ __all__ = [
     "TrackerCallback",
     # presize.callbacks.schedule
     "ParamScheduler",
+    # presize.callbacks.tensorboard
+    "TensorBoardCallback",
     # presize.callbacks.train_eval
     "TrainEvalCallback",
     # presize.core.collections
@@ -434,6 +486,8 @@ __all__ = [
     "set_seed",
     # presize.core.pipeline
     "Pipeline",
+    # presize.core.ranks
+    "is_main",
     # presize.core.transform
     "ItemTransform",
     "RandTransform",
@@ -535,8 +589,16 @@ __all__ = [
     "EncodedMultiCategorize",
     "MultiCategorize",
     "OneHotEncode",
+    # presize.deploy.ensemble
+    "load_ensemble",
     # presize.deploy.load
     "load_learner",
+    # presize.folding.crossval
+    "cross_validate",
+    # presize.folding.ensemble
+    "Ensemble",
+    # presize.folding.outcome
+    "CrossValidation",
     # presize.interpret.classification
     "ClassificationInterpretation",
     # presize.interpret.interpretation
@@ -653,6 +715,8 @@ __all__ = [
     "TitledInt",
     "TitledStr",
     "TitledTuple",
+    # presize.train.class_weights
+    "class_weights",
     # presize.train.losses
     "BaseLoss",
     "BCELossFlat",
@@ -665,6 +729,10 @@ __all__ = [
     "LabelSmoothingCrossEntropyFlat",
     "MSELossFlat",
     # presize.train.metrics
+    "BrierScore",
+    "BrierScoreMulti",
+    "ConfusionMatrix",
+    "ForegroundAcc",
     "APScoreBinary",
     "APScoreMulti",
     "AccumMetric",
@@ -717,7 +785,12 @@ __all__ = [
     "OptimWrapper",
     "RAdam",
     "RMSProp",
+    # presize.train.schedule_plot
+    "plot_schedules",
     # presize.train.schedules
+    "one_cycle",
+    "flat_cos",
+    "sgdr",
     "SchedCos",
     "SchedExp",
     "SchedLin",

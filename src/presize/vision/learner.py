@@ -34,6 +34,9 @@ class LearnerOptions(TypedDict, total=False):
     train_bn: bool
     moms: tuple[float, float, float]
     precision: Kind
+    accumulate: int
+    channels_last: bool
+    compile: bool | str
 
 
 def vision_learner(
@@ -56,6 +59,7 @@ def vision_learner(
     lin_first: bool = False,
     init: Init | None = nn.init.kaiming_normal_,
     img_size: int | None = None,
+    drop_path_rate: float | None = None,
     y_range: tuple[float, float] | None = None,
     **options: Unpack[LearnerOptions],
 ) -> Learner:
@@ -84,6 +88,8 @@ def vision_learner(
         lin_first: begin the head with a linear layer.
         init: how the head's weights are drawn.
         img_size: the side of the pictures, which vision transformers have to know.
+        drop_path_rate: stochastic depth: the chance that the deepest block is passed over in
+            training; None leaves what the architecture has.
         y_range: squeeze the outputs of a regression into this range.
         options: everything else that `Learner` takes.
 
@@ -108,6 +114,7 @@ def vision_learner(
         lin_first=lin_first,
         init=init,
         img_size=img_size,
+        drop_path_rate=drop_path_rate,
         y_range=y_range,
     )
     if normalize and model.stats is not None:

@@ -1,0 +1,61 @@
+"""How the processes that `torchrun` has started find each other, and part."""
+
+import atexit
+import gc
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any, Literal
+
+import torch
+from torch import distributed
+
+from presize.core.ranks import Rank, current_rank
+
+Backend = Literal["nccl", "gloo"]
+
+
+@contextmanager
+def joined(backend: Backend | None, device: torch.device, timeout: float) -> Iterator[Rank]:
+    """Join the others, for as long as the program runs: nobody can join a second time."""
+    if not distributed.is_initialized():
+        is_cuda = device.type == "cuda"
+        distributed.init_process_group(
+            backend or ("nccl" if is_cuda else "gloo"),
+            timeout=timedelta(seconds=timeout),
+            device_id=device if is_cuda and backend != "gloo" else None,
+            **_meeting(timedelta(seconds=timeout)),
+        )
+        atexit.register(_end)
+    try:
+        yield current_rank()
+    except BaseException:
+        # With gloo the others learn at once that nobody answers any more. NCCL would wait for
+        # them here: they learn it when this process ends.
+        atexit.unregister(_end)
+        if distributed.get_backend() == "gloo":
+            _end()
+        raise
+
+
+def _meeting(timeout: timedelta) -> dict[str, Any]:
+    """Return where the processes meet, if torchrun has started them again.
+
+    It keeps the store in which they meet, with the addresses of those that are dead. On several
+    machines the numbers of starts differ, see TORCH_DISABLE_SHARE_RDZV_TCP_STORE in the docs.
+    """
+    start = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    if start == "0" or os.environ.get("LOCAL_WORLD_SIZE") != os.environ.get("WORLD_SIZE"):
+        return {}
+    from torch.distributed.distributed_c10d import PrefixStore
+    from torch.distributed.rendezvous import rendezvous
+
+    store, number, world = next(rendezvous("env://", timeout=timeout))
+    return {"store": PrefixStore(f"start_{start}", store), "rank": number, "world_size": world}
+
+
+def _end() -> None:
+    if distributed.is_initialized():
+        gc.collect()  # models in cycles whose hooks still talk; else PyTorch may abort at exit
+        distributed.destroy_process_group()
