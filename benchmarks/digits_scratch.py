@@ -1,6 +1,6 @@
 """A resnet18 from scratch on 3s and 7s, one epoch of one-cycle: accuracy and seconds.
 
-    LIB=presize|fastai python benchmarks/digits_scratch.py MNIST_SAMPLE_FOLDER [SEED]
+    LIB=presize|fastai python benchmarks/digits_scratch.py MNIST_SAMPLE_FOLDER [SEED] [RATE]
 
 The same script for two libraries. Prints one line of JSON.
 """
@@ -28,7 +28,7 @@ def main() -> None:
     )
     start = time.perf_counter()
     with learn.no_bar(), learn.no_logging():
-        learn.fit_one_cycle(1, 0.1)
+        learn.fit_one_cycle(1, float(sys.argv[3]) if len(sys.argv) > 3 else 0.1)
     seconds = time.perf_counter() - start
     result = {"lib": LIB, "accuracy": round(float(learn.recorder.values[-1][2]), 4)}
     print(json.dumps(result | {"s": round(seconds, 1)}))

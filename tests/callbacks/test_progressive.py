@@ -142,22 +142,32 @@ def test_validation_at_its_own_size_a_later_start_and_an_error(picture_folder: P
 
 
 def test_a_rate_looked_for_in_mid_run_leaves_the_sizes(picture_folder: Path) -> None:
+    all_sizes: list[tuple[int, ...]] = []
+
     class Looks(Callback):
-        """Calls lr_find before the second epoch."""
+        """Calls lr_find before the second epoch; notes the size of every batch of training."""
+
+        run_valid = False
+        done = False
 
         def before_epoch(self, learn: Learner) -> None:
             if learn.epoch == 1 and learn.n_epoch == 3 and not self.done:
                 self.done = True
+                all_sizes.clear()
                 learn.lr_find(num_it=10, show_plot=False)
+                all_sizes.append(())
 
-        done = False
+        def before_batch(self, learn: Learner) -> None:
+            all_sizes.append(tuple(learn.xb[0].shape[-2:]))
 
     dls = loaders(picture_folder, aug_transforms(size=32))
     before = _sizes(dls)
     seen = trained(dls, 3, ProgressiveResize({0: 16, 1: 20, 2: 24}), Looks())
-    # The three passes of the fit, and, within it, those of the search at the size that was on.
-    assert [size for size in sides(seen.train) if size != (16, 16)][-2:] == [(20, 20), (24, 24)]
-    assert len(sides(seen.train)) > 3
+    assert sides(seen.train) == [(16, 16), (20, 20), (24, 24)]
+    # The search, at one size of its own run, and then the rest of the fit.
+    search, rest = all_sizes[: all_sizes.index(())], all_sizes[all_sizes.index(()) + 1 :]
+    assert len(search) == 10 and len(set(search)) == 1
+    assert list(dict.fromkeys(rest)) == [(20, 20), (24, 24)]
     assert _sizes(dls) == before
 
 

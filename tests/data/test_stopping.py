@@ -236,7 +236,8 @@ def test_an_interrupt_ends_the_program_at_once_and_without_noise(picture_folder,
     start = time.perf_counter()
     os.kill(run.pid, signal.SIGINT)
     _, err = run.communicate(timeout=20)
-    assert time.perf_counter() - start < 2
+    # It would take 60 s to wait for the worker that naps; a busy machine may take some to exit.
+    assert time.perf_counter() - start < 15
     assert run.returncode == -signal.SIGINT
     assert err.count("Traceback") == 1 and err.rstrip().endswith("KeyboardInterrupt"), err
     assert "Exception ignored" not in err and "Thread" not in err, err

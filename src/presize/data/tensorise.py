@@ -39,8 +39,17 @@ class ToTensor(Transform):
         return {}
 
 
+# Up to here the calls of Pillow cost more than the pixels: 28 x 28 takes 0.006 ms at once, and 0.018
+# band by band; 128 x 128 takes 0.022 and 0.025.
+_SMALL = 128 * 128
+
+
 def pixels(im: Image.Image) -> Tensor:
     """Return the channels of a picture: a new uint8 tensor [c,h,w]."""
+    if im.width * im.height <= _SMALL and im.mode in ("L", "RGB"):
+        array = np.asarray(im)
+        channels = array[None] if array.ndim == 2 else array.transpose(2, 0, 1)
+        return torch.from_numpy(np.array(channels, order="C"))
     bands = im.split()
     made = np.empty((len(bands), im.height, im.width), dtype=np.uint8)
     # Band by band: 0.13 ms for 460 x 460, half of what permuting the interleaved pixels takes.

@@ -64,6 +64,7 @@ class MicroBatches:
 
     def __init__(self, forget: Callable[[], None], parallel: Callable[[], bool]) -> None:
         self.count = 1
+        self._whole = Part()
         self._forget, self._parallel = forget, parallel
 
     def of(self, step: Step) -> Iterator[Part]:
@@ -73,10 +74,10 @@ class MicroBatches:
             TrainingError: not even a single item can be computed.
         """
         if self.count == 1:
-            whole = Part()
-            yield whole
-            if not whole.failed:
+            yield self._whole
+            if not self._whole.failed:
                 return
+            self._whole = Part()
             self._make_smaller(step)
         batch = step.xb, step.yb
         while True:
