@@ -313,7 +313,7 @@ class Learner:
             raise
 
     def _begin(self, dl: Any, *, training: bool) -> None:
-        self.dl, self.training, self.iter = dl, training, 0
+        self.dl, self.training, self.iter, self.share = dl, training, 0, 1.0
         self.n_iter = len(dl)
         if training and self.accumulation.pending:  # of an epoch that was left half way
             self._begin_step_again()
