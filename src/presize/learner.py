@@ -411,12 +411,14 @@ class Learner:
         self.xb, self.yb, self.typed_batch, self.pred = (), (), (), None
         self.loss = self.loss.detach()
 
-    def _begin_step_again(self) -> None:
-        """Drop what a step has gathered that did not come to its end."""
+    def _begin_step_again(self) -> bool:
+        """Drop what a step has gathered that did not come to its end; return if it had batches."""
+        pending = self.accumulation.pending
         self.accumulation.restart()
         if self.opt is not None:
             self.precision.keep(self.opt)  # in fp16, scaled again as the next gradients are
             self.opt.zero_grad()
+        return pending
 
     @contextmanager
     def _at_work(

@@ -91,6 +91,35 @@ def test_validation_alone_is_cut_as_well():
     assert len(targets) == 25
 
 
+def test_losses_of_single_items_are_joined_and_not_weighted():
+    whole, cut = learner(Small(99)), learner(Small(6))
+    expected = whole.get_preds(with_loss=True)[-1]
+    with pytest.warns(UserWarning, match="Memory ran out"):
+        found = cut.get_preds(with_loss=True)[-1]
+    assert found.shape == (25,)
+    torch.testing.assert_close(found, expected)
+
+
+def test_in_the_middle_of_a_step_it_begins_anew_and_the_warning_says_so():
+    class Later(Small):
+        def forward(self, x):
+            self.room = 99 if len(self.sizes) == 0 else 5
+            return super().forward(x)
+
+    cut = learner(Later(99), accumulate=2, n=40)
+    with cut.no_logging(), pytest.warns(UserWarning, match="The step under way begins anew with"):
+        cut.fit(1, 0.1)
+    twin = Small(99)
+    opt = torch.optim.SGD(twin.parameters(), 0.1)
+    batches = list(cut.dls.train)
+    for group in (batches[1:3], batches[3:]):  # the gradients of the first are dropped
+        x, y = map(torch.cat, zip(*group, strict=True))
+        F.cross_entropy(twin(x), y).backward()
+        opt.step()
+        opt.zero_grad()
+    torch.testing.assert_close(cut.model.layer.weight, twin.layer.weight, rtol=1e-4, atol=1e-6)
+
+
 def test_not_even_one_item_fits():
     cut = learner(Small(0), bs=4)
     expected = "Memory ran out although the batch of 4 was computed in 4 parts. A smaller picture"

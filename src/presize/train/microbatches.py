@@ -57,12 +57,13 @@ class MicroBatches:
     """The parts in which batches are computed: `for part in parts.of(learn): with part: …`.
 
     Args:
-        forget: called when a batch is begun again, to drop the gradients that a part has left.
+        forget: called when a batch is begun again, to drop the gradients that a part has left;
+            returns whether those of other batches of the same step go with them.
         parallel: says whether the step is computed with other processes, which cannot be asked
             to begin again; then memory that runs out is an error.
     """
 
-    def __init__(self, forget: Callable[[], None], parallel: Callable[[], bool]) -> None:
+    def __init__(self, forget: Callable[[], bool], parallel: Callable[[], bool]) -> None:
         self.count = 1
         self._whole = Part()
         self._forget, self._parallel = forget, parallel
@@ -87,11 +88,15 @@ class MicroBatches:
                 yield part
                 if part.failed:
                     break
-                computed.append((map_tensors(Tensor.detach, step.pred), step.loss.detach() * share))
+                loss = step.loss.detach()
+                # Losses of single items, as `get_preds` asks for them, are no means to be weighted.
+                loss = loss if loss.ndim else loss * share
+                computed.append((map_tensors(Tensor.detach, step.pred), loss))
             step.xb, step.yb = batch
             if not part.failed:
                 preds, losses = zip(*computed, strict=True)
-                step.pred, step.loss = _joined(preds), torch.stack(losses).sum()
+                step.pred = _joined(preds)
+                step.loss = torch.cat(losses) if losses[0].ndim else torch.stack(losses).sum()
                 return
             computed.clear()
             self._make_smaller(step)
@@ -100,7 +105,7 @@ class MicroBatches:
         items = items_in(step.xb)
         # What the failed part left is what there is no room for.
         step.pred, step.loss = None, torch.zeros(())
-        self._forget()
+        lost = self._forget()
         gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
@@ -110,7 +115,9 @@ class MicroBatches:
         warnings.warn(
             f"Memory ran out. Batches of {items} are computed in {self.count} parts from here on: "
             "the batch size, the rate and the draws stay as they are, and a step takes longer. "
-            "learn.find_batch_size() tells what fits.",
+            "learn.find_batch_size() tells what fits."
+            + " The step under way begins anew with this batch."
+            * lost,
             stacklevel=4,
         )
 
