@@ -56,8 +56,7 @@ class Accumulation:
 
     def add(self, items: float) -> None:
         """Count a batch whose gradients are there."""
-        if not self._done:
-            self._items, self._expected = 0.0, self._batches * items
+        self._expected = self._expected or self._batches * items
         self._done += 1
         self._items += items
 
@@ -69,7 +68,11 @@ class Accumulation:
             if gradients:
                 torch._foreach_mul_(gradients, self._expected / self._items)
         self.restart()
+        self._expected = 0.0
 
     def restart(self) -> None:
-        """Begin a group anew; what was added before does not count."""
-        self._done, self._expected = 0, 0.0
+        """Count from here on: what was added before is gone.
+
+        What is expected stays, since a batch that is under way was weighted by it.
+        """
+        self._done, self._items = 0, 0.0

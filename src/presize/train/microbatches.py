@@ -116,7 +116,7 @@ class MicroBatches:
             f"Memory ran out. Batches of {items} are computed in {self.count} parts from here on: "
             "the batch size, the rate and the draws stay as they are, and a step takes longer. "
             "learn.find_batch_size() tells what fits."
-            + " The step under way begins anew with this batch."
+            + " The step under way is made of this batch alone."
             * lost,
             stacklevel=4,
         )
