@@ -15,6 +15,7 @@ from presize.core.ranks import Rank
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
 from presize.speed import auto
+from presize.train.process_group import import_group_defaults
 
 rank = int(sys.argv[1])
 
@@ -32,6 +33,7 @@ class Slow(nn.Conv2d):
 def main() -> None:
     """Measure, and print what is on then."""
     torch.set_num_threads(1)
+    import_group_defaults()
     store = distributed.FileStore(sys.argv[2], 2)
     distributed.init_process_group("gloo", store=store, rank=rank, world_size=2)
     data = [(torch.randn(4, 3, 6, 6), torch.tensor([0, 1, 0, 1]))]

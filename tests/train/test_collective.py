@@ -63,6 +63,11 @@ def test_metrics_are_those_of_one_process(answers: list[dict[str, Any]], split: 
     assert answers[0][split] == pytest.approx(expected, rel=1e-12)
 
 
+def test_the_threads_of_the_group_end_with_it(answers: list[dict[str, Any]]) -> None:
+    """One that is busy when Python ends aborts the process; torchmetrics was imported within."""
+    assert [answer["threads"] for answer in answers] == [[], []]
+
+
 def test_nothing_at_all(answers: list[dict[str, Any]]) -> None:
     assert set(answers[0]["nothing at all"].values()) == {None}
 
