@@ -116,10 +116,29 @@ def test_other_data_sets(kind: str) -> None:
     elif kind == "subset":
         dataset = Subset(TensorDataset(x.repeat(2, 1), y.repeat(2)), list(range(10)))
     elif kind == "torchvision":
-        dataset = type("Pictures", (Dataset,), {"targets": y.tolist(), "__len__": lambda s: 10})()
+        dataset = type(
+            "Pictures",
+            (Dataset,),
+            {"targets": y.tolist(), "train": True, "__len__": lambda s: 10},
+        )()
     dls = DataLoaders(DataLoader(dataset, bs=2))
     expected = compute_class_weight("balanced", classes=np.arange(3), y=y.numpy())
     np.testing.assert_allclose(class_weights(dls), expected, rtol=1e-6)
+    # The loader alone, and the data set.
+    np.testing.assert_allclose(class_weights(dls.train), expected, rtol=1e-6)
+    np.testing.assert_allclose(class_weights(dataset), expected, rtol=1e-6)
+
+
+def test_a_data_set_with_a_vocabulary() -> None:
+    dls = loaders(LABELS, valid=["cat"] * 50)
+    expected = class_weights(dls)
+    torch.testing.assert_close(class_weights(dls.train_ds), expected)
+    whole = DataBlock(
+        (TransformBlock(type_tfms=Unreadable()), CategoryBlock),
+        get_y=lambda i: (LABELS + ["cat"] * 50)[i],
+        splitter=lambda items: (list(range(10)), list(range(10, 60))),
+    ).datasets(list(range(60)))
+    torch.testing.assert_close(class_weights(whole), expected)  # its training items
 
 
 def test_what_cannot_be_counted() -> None:
@@ -132,6 +151,8 @@ def test_what_cannot_be_counted() -> None:
 
     with pytest.raises(DataError, match=r"this data \(Items\) does not tell without reading every"):
         class_weights(DataLoaders(DataLoader(Items(), bs=2)))
+    with pytest.raises(DataError, match=r"this data \(int\) does not tell"):
+        class_weights(3)
     with pytest.raises(DataError, match="are those of regression. Give the loss weights of your"):
         class_weights(loaders([0.5, 1.5, 2.5, 3.5], RegressionBlock))
     with pytest.raises(DataError, match=r"the target of item 1 is 0\.5"):

@@ -70,6 +70,17 @@ def test_another_number_of_values(loss: object) -> None:
         check_targets(torch.randn(64, 10), torch.zeros(64).long(), loss)
 
 
+@pytest.mark.parametrize("kind", [BCEWithLogitsLossFlat, nn.BCEWithLogitsLoss])
+def test_another_number_of_weights(kind: type[nn.Module]) -> None:
+    text = (
+        r"BCEWithLogitsLoss(Flat)? has pos_weight= of shape \[2\], which does not go with outputs "
+        r"\[4, 5\] float32, targets \[4, 5\] float32\. Give one for each label"
+    )
+    with pytest.raises(TrainingError, match=text):
+        check_targets(torch.randn(4, 5), torch.rand(4, 5), kind(pos_weight=torch.ones(2)))
+    check_targets(torch.randn(4, 5), torch.rand(4, 5), kind(pos_weight=torch.ones(5)))
+
+
 def test_whole_numbers_for_torchs_losses() -> None:
     pred, targ = torch.randn(4, 1), torch.ones(4, 1).long()
     with pytest.raises(TrainingError, match=r"floating-point .* targets \[4, 1\] int64"):

@@ -1,6 +1,7 @@
 """Losses against torch's, over the shapes and dtypes that users have."""
 
 import json
+from copy import deepcopy
 
 import pytest
 import torch
@@ -137,6 +138,10 @@ CLASS_LOSSES = [
     FocalLoss(),
     FocalLoss(0.5, weight=[1.0, 4.0, 2.0]),
     FocalLoss(0),
+    CrossEntropyLossFlat(ignore_index=0),
+    CrossEntropyLossFlat(ignore_index=255),
+    CrossEntropyLossFlat(weight=[1.0, 4.0, 2.0], ignore_index=1, label_smoothing=0.2),
+    FocalLoss(weight=[1.0, 4.0, 2.0], ignore_index=2),
 ]
 
 
@@ -180,6 +185,41 @@ def test_probabilities_in_other_precisions() -> None:
     torch.testing.assert_close(loss(pred.bfloat16(), soft), loss(pred.bfloat16().float(), soft))
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(FocalLoss()(pred, soft), FocalLoss()(pred, soft).float())
+
+
+def test_mixed_targets_with_a_class_to_ignore() -> None:
+    pred = torch.randn(2, 3)
+    mixed = torch.tensor([[0.25, 0.75, 0.0], [0.0, 0.5, 0.5]])
+    logs = pred.log_softmax(1)
+    expected = -(0.75 * logs[0, 1] + 0.5 * logs[1, 1] + 0.5 * logs[1, 2]) / 1.75
+    torch.testing.assert_close(CrossEntropyLossFlat(ignore_index=0)(pred, mixed), expected)
+    torch.testing.assert_close(FocalLoss(0, ignore_index=0)(pred, mixed), expected)
+    assert mixed[0, 0] == 0.25  # the targets of the batch stay
+
+
+@pytest.mark.parametrize("weight", [None, [1.0, 2.0, 3.0, 4.0]])
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_focal_loss_leaves_out_what_is_ignored(weight: list[float] | None, reduction: str) -> None:
+    pred, targ = torch.randn(9, 4), torch.arange(9) % 4
+    clean = FocalLoss(1.5, weight=weight)(pred[3:], targ[3:])
+    whole = FocalLoss(1.5, weight=weight, reduction=reduction)
+    targ[:3] = -100
+    each = whole(pred, targ)
+    if reduction == "none":
+        assert each[:3].tolist() == [0.0] * 3
+        each = each[3:].mean()
+    torch.testing.assert_close(each / 6 if reduction == "sum" else each, clean)
+    if weight is None and reduction == "mean":
+        torch.testing.assert_close(FocalLoss(0)(pred, targ), F.cross_entropy(pred, targ))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_weights_of_mixed_targets_stay_exact_under_autocast(dtype: torch.dtype) -> None:
+    pred, soft = torch.randn(7, 4), torch.softmax(torch.randn(7, 4), 1)
+    loss = CrossEntropyLossFlat(weight=[0.1, 1.003, 300.0, 70000.0])  # one is beyond float16
+    expected = loss(pred, soft)
+    with torch.autocast("cpu", dtype):
+        torch.testing.assert_close(loss(pred, soft), expected)
 
 
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 1.0, 2.0])
@@ -233,6 +273,28 @@ def test_binary_weights() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("loss", "shape"),
+    [
+        (BCEWithLogitsLossFlat(pos_weight=[1.0, 2.0]), (6, 3)),
+        (BCEWithLogitsLossFlat(pos_weight=[1.0, 2.0]), (6, 1)),  # torch would make it [6, 2]
+        (BCEWithLogitsLossFlat(weight=[[1.0], [2.0]]), (2,)),
+        (BCELossFlat(weight=[1.0, 2.0]), (6, 1)),
+        (BCEWithLogitsLossFlat(pos_weight=[1.0, 2.0]), (4, 2, 3, 3)),
+    ],
+)
+def test_weights_of_another_number_of_labels(loss: BaseLoss, shape: tuple[int, ...]) -> None:
+    with pytest.raises(TrainingError, match=r"weight= of shape \[.* with outputs .* in the order"):
+        loss(torch.rand(shape), torch.ones(shape))
+
+
+def test_one_weight_for_all_labels_and_for_masks() -> None:
+    pred, targ = torch.randn(4, 2, 3, 3), torch.randint(2, (4, 2, 3, 3)).float()
+    for positive in ([2.0], [[[1.0]], [[2.0]]]):
+        expected = F.binary_cross_entropy_with_logits(pred, targ, pos_weight=torch.tensor(positive))
+        torch.testing.assert_close(BCEWithLogitsLossFlat(pos_weight=positive)(pred, targ), expected)
+
+
 def test_threshold() -> None:
     loss = BCEWithLogitsLossFlat(thresh=0.7)
     probs = loss.activation(torch.tensor([[0.0, 1.0]]))
@@ -269,7 +331,7 @@ def test_the_loss_of_a_task() -> None:
         *(kind() for kind in ALL),
         CrossEntropyLossFlat(axis=1, weight=[1.0, 2.0], ignore_index=7, label_smoothing=0.2),
         LabelSmoothingCrossEntropy(0.3, weight=[1.0, 2.0]),
-        FocalLoss(1.5, axis=1),
+        FocalLoss(1.5, axis=1, ignore_index=255),
         BCEWithLogitsLossFlat(thresh=0.9, weight=[1.0, 2.0], pos_weight=[3.0, 1.0]),
         BCELossFlat(thresh=0.2),
     ],
@@ -279,3 +341,11 @@ def test_spec_is_json_and_makes_it_again(loss: BaseLoss) -> None:
     again = type(loss)(**json.loads(json.dumps(loss.spec())))
     assert repr(again) == repr(loss)
     assert again.spec() == loss.spec()
+
+
+@pytest.mark.parametrize("loss", CLASS_LOSSES, ids=repr)
+@pytest.mark.parametrize("soft", [False, True])
+def test_nothing_is_read_from_the_device_in_a_step(loss: BaseLoss, soft: bool) -> None:
+    there = deepcopy(loss).to("meta")  # there is nothing to read
+    pred, targ = torch.zeros(7, 3, device="meta"), torch.zeros(7, device="meta").long()
+    assert there(pred, pred if soft else targ).shape == ()

@@ -4,8 +4,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
-from presize.train.metric_base import GivenBatch
+from presize.train.metric_base import GivenBatch, class_scores
 from presize.train.metrics import AccumMetric, AvgLoss, AvgMetric, F1Score, Metric, accuracy
 
 
@@ -62,3 +63,25 @@ def test_who_can_be_in_a_checkpoint() -> None:
             metric.state_dict()
         with pytest.raises(NotImplementedError, match=r"load_state_dict\(self, state\)"):
             metric.load_state_dict({})
+
+
+def test_a_single_score_for_yes_becomes_one_for_each_class() -> None:
+    yes, targets = torch.randn(9, 1), torch.randint(2, (9,))
+    both = class_scores(yes, targets, -1, "who")
+    torch.testing.assert_close(both.softmax(1)[:, 1:], yes.sigmoid())
+    assert torch.equal(both.argmax(1, keepdim=True), (yes > 0).long())
+    masks = class_scores(torch.randn(2, 1, 3, 3), torch.zeros(2, 3, 3).bool(), 1, "who")
+    assert masks.shape == (2, 2, 3, 3)
+    assert class_scores(both, targets, -1, "who") is both
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 0)])
+def test_outputs_without_classes(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="`who` needs a score for each of at least two classes"):
+        class_scores(torch.randn(shape), torch.zeros(9).long(), -1, "who")
+
+
+def test_a_single_output_may_be_a_quantity() -> None:
+    text = r"outputs of shape \[9, 1\] and targets of float32\. Keep .* accuracy_multi .* mae or R2"
+    with pytest.raises(ValueError, match=text):
+        class_scores(torch.randn(9, 1), torch.zeros(9), -1, "who")

@@ -46,3 +46,17 @@ def test_names_and_other_shapes() -> None:
     ]
     with pytest.raises(ValueError, match=r"`BrierScore` compares .* targets of shape \[4, 3\]"):
         BrierScore()(torch.randn(4, 3), torch.zeros(4, 3))
+
+
+def test_one_output_for_yes_or_no() -> None:
+    preds, targets = torch.randn(40, 1), torch.randint(2, (40,))
+    expected = skm.brier_score_loss(targets, preds.sigmoid()[:, 0])
+    assert fed(BrierScore(), preds, targets) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("void", [255, -100])
+def test_void_counts_for_nothing(void: int) -> None:
+    preds, masks = torch.randn(14, 3, 2, 2), torch.randint(3, (14, 2, 2))
+    masks[:8] = void  # a whole batch and a part of the next one
+    expected = BrierScore(axis=1)(preds[8:], masks[8:])
+    assert fed(BrierScore(axis=1), preds, masks) == pytest.approx(float(expected), rel=1e-6)

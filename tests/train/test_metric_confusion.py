@@ -51,3 +51,12 @@ def test_before_the_first_batch() -> None:
     assert metric.value is None
     with pytest.raises(TrainingError, match=r"counted nothing yet. Pass it to a learner, metrics="):
         _ = metric.matrix
+
+
+def test_one_output_for_yes_or_no() -> None:
+    preds, targets = torch.randn(40, 1), torch.randint(2, (40,))
+    metric = ConfusionMatrix()
+    value = metric(preds, targets)
+    expected = skm.confusion_matrix(targets, preds[:, 0] > 0)
+    np.testing.assert_array_equal(metric.matrix, expected)
+    assert float(value) == skm.accuracy_score(targets, preds[:, 0] > 0)

@@ -107,3 +107,32 @@ def test_quantities_of_half_precision_are_compared_in_single() -> None:
     assert float(mae(inp, targ)) == 0.5
     assert mse(inp, targ).dtype == torch.float32
     assert mse(inp.double(), targ).dtype == torch.float64
+
+
+@pytest.mark.parametrize("function", [accuracy, error_rate, partial(top_k_accuracy, k=1)])
+def test_one_output_for_yes_or_no(function: object) -> None:
+    scores, targets = torch.randn(30, 1), torch.randint(2, (30,))
+    right = float(((scores[:, 0] > 0) == targets).float().mean())
+    expected = 1 - right if function is error_rate else right
+    for like in (targets, targets[:, None], targets.bool()):
+        assert float(function(scores, like)) == pytest.approx(expected)
+
+
+def test_one_output_for_the_foreground() -> None:
+    scores, mask = torch.randn(2, 1, 4, 4), torch.randint(2, (2, 4, 4)).to(torch.uint8)
+    expected = (scores[:, 0] > 0)[mask == 1].float().mean()
+    assert float(foreground_acc(scores, mask)) == pytest.approx(float(expected))
+
+
+def test_void_is_no_foreground() -> None:
+    scores, mask = torch.randn(2, 3, 4, 4), torch.randint(3, (2, 4, 4))
+    clean = foreground_acc(scores[1:], mask[1:])
+    mask[0, :2], mask[0, 2:] = 255, -100
+    assert foreground_acc(scores, mask) == clean
+
+
+def test_one_hot_targets_of_the_best_classes() -> None:
+    with pytest.raises(ValueError, match=r"`top_k_accuracy` .* for one-hot targets class numbers"):
+        top_k_accuracy(torch.randn(4, 10), torch.eye(10)[:4])
+    with pytest.raises(ValueError, match=r"partial\(top_k_accuracy, axis=1\)"):
+        top_k_accuracy(torch.randn(2, 3, 8, 8), torch.zeros(2, 8, 8))

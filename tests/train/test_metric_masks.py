@@ -86,3 +86,12 @@ def test_billions_of_pixels() -> None:
     metric = Dice()
     metric.load_state_dict({"sums": torch.tensor([[0, 2**31], [0, 2**31 + 1], [0, 2**31]])})
     assert float(metric.value) == 2**32 / (2**32 + 1)
+
+
+def test_one_output_for_the_foreground() -> None:
+    preds, masks = torch.randn(5, 1, 6, 6), torch.randint(2, (5, 6, 6)).to(torch.uint8)
+    flat = (masks.flatten(), (preds > 0).flatten())
+    assert fed(Dice(), preds, masks) == pytest.approx(skm.f1_score(*flat))
+    assert fed(JaccardCoeff(), preds, masks[:, None]) == pytest.approx(skm.jaccard_score(*flat))
+    both = skm.f1_score(*flat, average="macro")
+    assert fed(DiceMulti(), preds, masks) == pytest.approx(both)

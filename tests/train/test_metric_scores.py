@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from presize.train.metric_base import GivenBatch
+from presize.train.metric_scores import AveragedLabelScore
 from presize.train.metrics import (
     APScoreBinary,
     APScoreMulti,
@@ -148,6 +149,25 @@ def test_regression() -> None:
     assert fed(SpearmanCorrCoef(), preds, targets) == pytest.approx(expected, rel=1e-5)
 
 
+@pytest.mark.parametrize("shape", [(40, 2), (40, 2, 1)])
+def test_several_quantities_count_alike(shape: tuple[int, ...]) -> None:
+    targets = torch.randn(40, 2) * torch.tensor([1.0, 100.0]) + torch.tensor([0.0, 500.0])
+    preds = targets + torch.randn(40, 2) * torch.tensor([1.0, 10.0])
+    expected = skm.r2_score(targets, preds)
+    assert fed(R2Score(), preds, targets.reshape(shape)) == pytest.approx(expected, rel=1e-5)
+    expected = skm.explained_variance_score(targets, preds)
+    found = fed(ExplainedVariance(), preds, targets.reshape(shape))
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+def test_variance_of_pictures_is_that_of_all_pixels() -> None:
+    preds, targets = torch.randn(9, 1, 3, 3), torch.randn(9, 3, 3)
+    expected = skm.r2_score(targets.flatten(), preds.flatten())
+    assert fed(R2Score(), preds, targets) == pytest.approx(expected, rel=1e-5)
+    with pytest.raises(ValueError, match=r"`r2_score` compares .* targets of shape \[4\]"):
+        R2Score()(torch.randn(4, 2), torch.randn(4))
+
+
 def test_a_class_that_is_never_predicted_is_no_news() -> None:
     preds = torch.tensor([[1.0, 0.0]]).repeat(6, 1)
     targets = torch.tensor([0, 1, 0, 1, 0, 1])
@@ -171,6 +191,100 @@ def test_binary_score_of_many_classes_fails_at_the_first_batch() -> None:
         text = rf"{kind.__name__}\(\) is for two classes, but the model has 37 .*average='macro'"
         with pytest.raises(ValueError, match=text):
             kind().accumulate(GivenBatch(torch.randn(4, 37), (torch.zeros(4),)))
+
+
+ONE_OUTPUT = [
+    (F1Score(), skm.f1_score, {}),
+    (F1Score(average="macro"), skm.f1_score, {"average": "macro"}),
+    (FBeta(2), skm.fbeta_score, {"beta": 2}),
+    (Precision(), skm.precision_score, {}),
+    (Recall(), skm.recall_score, {}),
+    (Jaccard(), skm.jaccard_score, {}),
+    (MatthewsCorrCoef(), skm.matthews_corrcoef, {}),
+    (BalancedAccuracy(), skm.balanced_accuracy_score, {}),
+    (CohenKappa(), skm.cohen_kappa_score, {}),
+    (HammingLoss(), skm.hamming_loss, {}),
+]
+
+
+ONE_OUTPUT_NAMES = ["-".join((score.__name__, *options)) for _, score, options in ONE_OUTPUT]
+
+
+@pytest.mark.parametrize(("metric", "score", "options"), ONE_OUTPUT, ids=ONE_OUTPUT_NAMES)
+def test_one_output_for_yes_or_no(metric: Metric, score: object, options: dict[str, float]) -> None:
+    preds, targets = torch.randn(40, 1), torch.arange(40) % 2
+    expected = score(targets.numpy(), (preds[:, 0].sigmoid() > 0.5).numpy(), **options)
+    assert fed(metric, preds, targets) == pytest.approx(expected)
+    assert fed(metric, preds, targets[:, None]) == pytest.approx(expected)
+    with pytest.raises(ValueError, match=rf"`{metric.name}` needs a score for each of at least"):
+        fed(metric, preds, targets.float())
+    with pytest.raises(ValueError, match=rf"`{metric.name}` needs a score for each of at least"):
+        fed(metric, preds[:, 0], targets)
+
+
+def test_ranking_by_one_output() -> None:
+    preds, targets = torch.randn(40, 1), torch.arange(40) % 2
+    area = skm.roc_auc_score(targets, preds[:, 0])
+    assert fed(RocAucBinary(), preds, targets) == pytest.approx(area)
+    assert fed(RocAuc(), preds, targets) == pytest.approx(area)
+    precision = skm.average_precision_score(targets, preds[:, 0])
+    assert fed(APScoreBinary(), preds, targets) == pytest.approx(precision)
+
+
+def test_ranking_of_sequences() -> None:
+    preds, targets = torch.randn(14, 5, 2), torch.arange(70).reshape(14, 5) % 2
+    flat = (preds.reshape(-1, 2), targets.reshape(-1))
+    for kind in (RocAuc, RocAucBinary, APScoreBinary):
+        assert fed(kind(), preds, targets) == pytest.approx(kind()(*flat))
+
+
+def test_ranking_refuses_masks_and_more_classes() -> None:
+    for kind in (RocAuc, RocAucBinary, APScoreBinary):
+        with pytest.raises(ValueError, match=rf"{kind.__name__} takes a row .* masks use Jaccard"):
+            kind()(torch.randn(2, 2, 4, 4), torch.zeros(2, 4, 4).long())
+        with pytest.raises(ValueError, match=r"several labels an item RocAucMulti\(\)"):
+            kind()(torch.randn(4, 2), torch.zeros(4, 2).long())
+    for kind in (RocAucBinary, APScoreBinary):
+        with pytest.raises(ValueError, match=r"is for two classes, but the model has 3 outputs"):
+            kind()(torch.randn(6, 3), torch.arange(6) % 3)
+
+
+ONE_LABEL = [
+    (F1ScoreMulti, skm.f1_score, {}),
+    (PrecisionMulti, skm.precision_score, {}),
+    (RecallMulti, skm.recall_score, {}),
+    (JaccardMulti, skm.jaccard_score, {}),
+    (FBetaMulti, skm.fbeta_score, {"beta": 2}),
+    (MatthewsCorrCoefMulti, skm.matthews_corrcoef, {}),
+    (HammingLossMulti, skm.hamming_loss, {}),
+]
+
+
+@pytest.mark.parametrize(("kind", "score", "options"), ONE_LABEL)
+def test_one_label(kind: type[Metric], score: object, options: dict[str, float]) -> None:
+    preds, targets = torch.randn(40, 1), (torch.rand(40, 1) > 0.7).float()
+    expected = score(targets[:, 0].numpy(), (preds[:, 0] > 0).numpy(), **options)
+    for shapes in ((preds, targets), (preds, targets[:, 0]), (preds[:, 0], targets[:, 0])):
+        assert fed(kind(**options), *shapes) == pytest.approx(expected)
+    if issubclass(kind, AveragedLabelScore):
+        for average in ("micro", "weighted"):
+            given = kind(**options, average=average)
+            assert fed(given, preds, targets) == pytest.approx(expected)
+
+
+def test_one_label_averaged_over_the_items() -> None:
+    preds, targets = torch.randn(40, 1), (torch.rand(40, 1) > 0.7).float()
+    both = ((preds > 0) & targets.bool()).float().mean()
+    assert fed(F1ScoreMulti(average="samples"), preds, targets) == pytest.approx(float(both))
+
+
+def test_ranking_of_one_label() -> None:
+    preds, targets = torch.randn(40, 1), (torch.arange(40) % 3 == 0).float()
+    area = skm.roc_auc_score(targets, preds[:, 0])
+    precision = skm.average_precision_score(targets, preds[:, 0])
+    for shape in ((40,), (40, 1)):
+        assert fed(RocAucMulti(), preds, targets.reshape(shape)) == pytest.approx(area)
+        assert fed(APScoreMulti(), preds, targets.reshape(shape)) == pytest.approx(precision)
 
 
 def test_multi_score_of_single_labels() -> None:

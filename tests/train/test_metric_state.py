@@ -160,6 +160,26 @@ def test_partials_of_the_foreground() -> None:
     assert as_metric(foreground_acc, "fg").name == "fg"
 
 
+@pytest.mark.parametrize(
+    "metric",
+    [
+        as_metric(accuracy),
+        all_metrics.BrierScore(),
+        all_metrics.ConfusionMatrix(),
+        all_metrics.DiceMulti(),
+        all_metrics.F1Score(),
+        all_metrics.RocAuc(),
+        as_metric(foreground_acc),
+    ],
+    ids=repr,
+)
+def test_one_output_for_yes_or_no_is_not_read_from_the_device(metric: Metric) -> None:
+    preds = torch.zeros(4, 1, device="meta")  # there is nothing to read
+    metric.reset()
+    for _ in range(2):
+        metric.accumulate(GivenBatch(preds, (torch.zeros(4, device="meta").long(),)))
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 @pytest.mark.parametrize("metric", every_metric(), ids=repr)
 def test_no_batch_waits_for_the_gpu(metric: Metric) -> None:

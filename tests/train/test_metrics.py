@@ -85,6 +85,31 @@ def test_torchmetrics() -> None:
         as_metric(torchmetrics.MetricCollection({"a": torchmetrics.MeanMetric()}))
 
 
+def test_torchmetrics_of_several_numbers() -> None:
+    kinds = pytest.importorskip("torchmetrics.classification")
+    text = r"The metric `multiclass_{}` computes several numbers \({}\), but a column .*get_preds"
+    for name, several in (("f1_score", r"a tensor of shape \[4\]"), ("roc", "a tuple of 3")):
+        made = {
+            "f1_score": partial(kinds.MulticlassF1Score, 4, average=None),
+            "roc": partial(kinds.MulticlassROC, 4, thresholds=5),
+        }[name]
+        with pytest.raises(ValueError, match=text.format(name, several)):
+            as_metric(made())
+    late = as_metric(kinds.MulticlassROC(4), "curve")  # it does not tell without data
+    with pytest.raises(ValueError, match=r"The metric `curve` computes several .* tuple of 3"):
+        late(torch.randn(6, 4), torch.arange(6) % 4)
+    one = as_metric(kinds.BinaryF1Score())
+    assert one(torch.tensor([0.2, 0.8]), torch.tensor([0, 1])) == 1.0
+
+
+def test_a_metric_that_is_asked_without_data_is_as_before() -> None:
+    torchmetrics = pytest.importorskip("torchmetrics")
+    inside = torchmetrics.classification.MulticlassAccuracy(4, average="micro")
+    assert as_metric(inside).metric is inside
+    assert inside._computed is None
+    assert not inside.update_called
+
+
 def test_a_metric_of_ones_own() -> None:
     class Widest(Metric):
         def reset(self) -> None:
@@ -154,11 +179,12 @@ def test_the_page_lists_all_losses() -> None:
 def test_the_metric_of_ones_own_on_the_page() -> None:
     text = PAGE.read_text(encoding="utf-8")
     written = text[text.index("class Widest(Metric):") :].partition("```")[0]
-    gather = text[text.index("      def gather(self):") :].partition("```")[0]
+    gather = text[text.index("  from presize.train.collective") :].partition("```")[0]
     # The same lines as here, so that what is shown is what was run.
     here = Path(__file__).read_text(encoding="utf-8")
     lines = [line.strip() for line in (written + gather).splitlines() if line.strip()]
     assert [line for line in lines if line not in here] == []
+    assert "def gather(self):" in gather
     metric = Widest()
     metric.reset()
     metric.gather()

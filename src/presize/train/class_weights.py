@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from presize.core.errors import DataError, did_you_mean
 from presize.data.blame import brief, named_errors
@@ -26,8 +27,8 @@ def class_weights(dls: Any, how: How = "balanced") -> Tensor:
 
     Args:
         dls: the data: its training items have one category each (CategoryBlock), or several
-            labels. Lists of pairs and PyTorch's data sets in memory serve too, and those of
-            torchvision that list their `targets`.
+            labels. The loader or the data set alone serve too, also a list of pairs, PyTorch's
+            data sets in memory, and those of torchvision that list their `targets`.
         how: "balanced" makes all classes count the same, n / (classes * count) as scikit-learn
             has it, and for several labels absent / present; "sqrt" goes half the way, on a scale
             of factors, which is gentler to very rare classes.
@@ -42,9 +43,8 @@ def class_weights(dls: Any, how: How = "balanced") -> Tensor:
     """
     if how not in _HOW:
         raise ValueError(f'how= is "balanced" or "sqrt", but got {how!r}.{did_you_mean(how, _HOW)}')
-    loader = getattr(dls, "train", dls)
+    loader, dataset = _training_set(dls)
     _warn_of_sampler(loader)
-    dataset = getattr(loader, "dataset", None)
     vocab = _vocab(dataset)
     if getattr(dataset, "task", None) == "multilabel":
         return _of_labels(dataset, vocab, how)
@@ -58,6 +58,15 @@ def class_weights(dls: Any, how: How = "balanced") -> Tensor:
         weights[there] = np.sqrt(weights[there])
         weights[there] *= len(codes) / (counts * weights)[there].sum()
     return torch.tensor(weights, dtype=torch.float32)
+
+
+def _training_set(data: Any) -> tuple[Any, Any]:
+    """Return the training loader, or what there is in its place, and its data set."""
+    # Data sets of torchvision have a `train` that is a bool, a Subset the `dataset` it is of.
+    if isinstance(data, list | tuple | Dataset):
+        return None, data
+    loader = getattr(data, "train", data)
+    return loader, getattr(loader, "dataset", loader)
 
 
 def _vocab(dataset: Any) -> Sequence[Any]:

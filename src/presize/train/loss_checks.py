@@ -83,10 +83,16 @@ def check_targets(pred: object, targ: object, loss: object) -> None:
     if classes:
         _check_classes(name, pred, targ, loss)
     else:
-        _check_alike(name, pred, targ)
+        _check_alike(name, pred, targ, loss)
 
 
-def _check_alike(name: str, pred: Tensor, targ: Tensor) -> None:
+def fits(weight: Tensor, pred: Tensor) -> bool:
+    """Tell whether `weight` can be broadcast to `pred`, which is not to grow by that."""
+    sizes = zip(reversed(weight.shape), reversed(pred.shape), strict=False)
+    return weight.ndim <= pred.ndim and all(size in (1, n) for size, n in sizes)
+
+
+def _check_alike(name: str, pred: Tensor, targ: Tensor, loss: object) -> None:
     both = describe_pair(pred, targ)
     if pred.numel() != targ.numel():
         per_item = targ[0].numel() if targ.ndim and targ.shape[0] else 1
@@ -100,6 +106,14 @@ def _check_alike(name: str, pred: Tensor, targ: Tensor) -> None:
             f"{name} takes targets that are floating-point numbers, but got {both}. Use the loss "
             "of that name ending in Flat, which converts them, or call .float() on the targets."
         )
+    for option in ("weight", "pos_weight"):
+        weight = getattr(loss, option, None)
+        if isinstance(weight, Tensor) and not fits(weight, pred):
+            raise TrainingError(
+                f"{name} has {option}= of shape {list(weight.shape)}, which does not go with "
+                f"{both}. Give one for each label, in the order of dls.vocab; for masks "
+                "[N, labels, H, W] in the shape [labels, 1, 1]."
+            )
 
 
 def _check_classes(name: str, pred: Tensor, targ: Tensor, loss: object) -> None:

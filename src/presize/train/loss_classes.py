@@ -18,7 +18,8 @@ class CrossEntropyLossFlat(BaseLoss):
     Args:
         axis: where the classes are; 1 for segmentation.
         weight: one weight for each class.
-        ignore_index: a class number that counts for nothing.
+        ignore_index: a class number that counts for nothing; of probabilities the part of that
+            class counts for nothing.
         reduction: "mean", "sum", or "none" for a flat vector.
         label_smoothing: part of the target that is spread over all classes, 0..1
             (arXiv:1512.00567).
@@ -51,18 +52,46 @@ class CrossEntropyLossFlat(BaseLoss):
         """Return the loss of `pred` against class numbers, or against probabilities like it."""
         scores, classes = _flat_classes(pred, targ, self.axis)
         weight = None if self.weight is None else self.weight.to(scores.dtype)
-        # PyTorch divides by the weights of the targets where these are numbers, and by their
-        # count where they are probabilities: mixing pictures would change the scale of the loss.
-        by_weight = classes.ndim == 2 and self.reduction == "mean"
-        loss = F.cross_entropy(
+        if classes.ndim == 2:
+            return self._of_probabilities(scores, classes, weight)
+        return F.cross_entropy(
             scores,
             classes,
             weight=weight,
             ignore_index=self.ignore_index,
-            reduction="sum" if by_weight and weight is not None else self.reduction,
+            reduction=self.reduction,
             label_smoothing=self.label_smoothing,
         )
-        return loss if weight is None or not by_weight else loss / (classes @ weight).sum()
+
+    def _of_probabilities(self, scores: Tensor, classes: Tensor, weight: Tensor | None) -> Tensor:
+        counted = self._counted(classes)
+        targets, smoothing = counted, self.label_smoothing
+        if counted is not classes and smoothing:
+            # PyTorch would spread a part of 1, also where less of the item counts.
+            spread = counted.sum(1, keepdim=True) * (smoothing / counted.shape[1])
+            targets, smoothing = counted * (1.0 - smoothing) + spread, 0.0
+        # PyTorch divides by the weights of the targets where these are numbers, and by their
+        # count where they are probabilities: mixing pictures would change the scale of the loss.
+        divide = self.reduction == "mean" and (weight is not None or counted is not classes)
+        loss = F.cross_entropy(
+            scores,
+            targets,
+            weight=weight,
+            reduction="sum" if divide else self.reduction,
+            label_smoothing=smoothing,
+        )
+        if not divide:
+            return loss
+        # No matrix product: autocast would compute it in half precision.
+        return loss / (counted if weight is None else counted * weight).sum()
+
+    def _counted(self, classes: Tensor) -> Tensor:
+        """Return probabilities without that of the class to ignore; themselves if there is none."""
+        if not 0 <= self.ignore_index < classes.shape[1]:
+            return classes
+        classes = classes.clone()
+        classes[:, self.ignore_index] = 0
+        return classes
 
     def spec(self) -> dict[str, JSON]:
         """Return the arguments that make it again."""
@@ -149,6 +178,7 @@ class FocalLoss(CrossEntropyLossFlat):
         gamma: 0 is plain cross-entropy.
         axis: where the classes are.
         weight: one weight for each class; the mean is over items, not over weights.
+        ignore_index: as in CrossEntropyLossFlat; the mean is over the items that count.
         reduction: "mean", "sum", or "none" for a flat vector.
     """
 
@@ -158,9 +188,10 @@ class FocalLoss(CrossEntropyLossFlat):
         *,
         axis: int = -1,
         weight: Tensor | None = None,
+        ignore_index: int = -100,
         reduction: Reduction = "mean",
     ) -> None:
-        super().__init__(axis=axis, weight=weight, reduction=reduction)
+        super().__init__(axis=axis, weight=weight, ignore_index=ignore_index, reduction=reduction)
         if gamma < 0:
             raise ValueError(f"gamma is 0 or more (0 is plain cross-entropy), but got {gamma}.")
         self.gamma = gamma
@@ -169,15 +200,23 @@ class FocalLoss(CrossEntropyLossFlat):
         """Return the loss of `pred` against class numbers, or against probabilities like it."""
         scores, classes = _flat_classes(pred, targ, self.axis)
         if classes.ndim == 2:  # each class as if it were the target, by its probability
-            losses = self._focal(-F.log_softmax(scores, -1)) * classes
+            counted = self._counted(classes)
+            losses = self._focal(-F.log_softmax(scores, -1)) * counted
             losses = (losses if self.weight is None else losses * self.weight).sum(-1)
+            counts = None if counted is classes else counted.sum(-1)
         else:
-            losses = self._focal(F.cross_entropy(scores, classes, reduction="none"))
+            ignored = self.ignore_index
+            losses = F.cross_entropy(scores, classes, ignore_index=ignored, reduction="none")
+            losses = self._focal(losses)
+            counts = classes != ignored
             if self.weight is not None:
-                losses = losses * self.weight[classes]
-        if self.reduction == "none":
-            return losses
-        return losses.mean() if self.reduction == "mean" else losses.sum()
+                losses = losses * self.weight[torch.where(counts, classes, 0)]
+        if self.reduction != "mean":
+            return losses if self.reduction == "none" else losses.sum()
+        if counts is None:
+            return losses.mean()
+        exact = torch.promote_types(losses.dtype, torch.float32)
+        return (losses.mean() / counts.mean(dtype=exact)).to(losses.dtype)
 
     def _focal(self, losses: Tensor) -> Tensor:
         missing = -torch.expm1(-losses)  # 1 - p
@@ -187,7 +226,12 @@ class FocalLoss(CrossEntropyLossFlat):
 
     def spec(self) -> dict[str, JSON]:
         """Return the arguments that make it again."""
-        return {"gamma": self.gamma, "axis": self.axis, "weight": as_json(self.weight)}
+        return {
+            "gamma": self.gamma,
+            "axis": self.axis,
+            "weight": as_json(self.weight),
+            "ignore_index": self.ignore_index,
+        }
 
     def extra_repr(self) -> str:
         """Name what was set away from the defaults."""

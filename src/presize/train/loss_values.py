@@ -6,7 +6,7 @@ from torch import Tensor
 
 from presize.core.types import JSON
 from presize.train.loss_base import BaseLoss, Reduction, as_json, as_weights
-from presize.train.loss_checks import check_targets
+from presize.train.loss_checks import check_targets, fits
 
 
 class _Elementwise(BaseLoss):
@@ -24,6 +24,12 @@ class _Elementwise(BaseLoss):
                 check_targets(pred, targ, self)
             targ = targ.reshape(pred.shape)
         return targ if targ.is_floating_point() else targ.to(pred.dtype)
+
+    def _checked(self, weight: Tensor | None, pred: Tensor, targ: Tensor) -> Tensor | None:
+        # Without this check torch broadcasts a weight of 3 labels against [N, 1] into [N, 3].
+        if weight is not None and not fits(weight, pred):
+            check_targets(pred, targ, self)
+        return weight
 
     def _loss(self, pred: Tensor, targ: Tensor) -> Tensor:
         raise NotImplementedError
@@ -72,7 +78,8 @@ class BCELossFlat(_Elementwise):
         self.register_buffer("weight", as_weights(weight))
 
     def _loss(self, pred: Tensor, targ: Tensor) -> Tensor:
-        return F.binary_cross_entropy(pred, targ, self.weight, reduction=self.reduction)
+        weight = self._checked(self.weight, pred, targ)
+        return F.binary_cross_entropy(pred, targ, weight, reduction=self.reduction)
 
     def spec(self) -> dict[str, JSON]:
         """Return the arguments that make it again."""
@@ -112,8 +119,10 @@ class BCEWithLogitsLossFlat(BCELossFlat):
         self.register_buffer("pos_weight", as_weights(pos_weight))
 
     def _loss(self, pred: Tensor, targ: Tensor) -> Tensor:
+        weight = self._checked(self.weight, pred, targ)
+        positive = self._checked(self.pos_weight, pred, targ)
         return F.binary_cross_entropy_with_logits(
-            pred, targ, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
+            pred, targ, weight, reduction=self.reduction, pos_weight=positive
         )
 
     def spec(self) -> dict[str, JSON]:

@@ -1,12 +1,15 @@
 """More scores of a whole epoch: agreement, ranking, regression (scikit-learn and SciPy)."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from torch import Tensor
 
-from presize.train.metric_epoch import AccumMetric
+from presize.train.metric_base import LearnerState, flat_pair
+from presize.train.metric_epoch import AccumMetric, MetricActivation
 from presize.train.metric_scores import ClassScore, LabelScore
 
 _Array = NDArray[Any]
@@ -103,7 +106,40 @@ class HammingLossMulti(LabelScore):
         return float(np.mean(true.astype(bool) != pred))
 
 
-class RocAuc(AccumMetric):
+class RankingScore(AccumMetric):
+    """A score of (true classes, probabilities), which says how these rank the items.
+
+    Args:
+        score: called with class numbers, and with a row of probabilities for each.
+        binary: hand over the probability of class 1 alone, and refuse more than two classes.
+    """
+
+    def __init__(self, score: Callable[[_Array, _Array], float], *, binary: bool) -> None:
+        activation: MetricActivation = "binary_softmax" if binary else "softmax"
+        super().__init__(score, activation=activation, to_np=True, invert_arg=True, flatten=binary)
+        self.name = None
+        self.binary = binary
+
+    def accumulate(self, learn: LearnerState) -> None:
+        """Keep the probabilities of the current batch."""
+        pred, target = learn.pred, learn.yb[0]
+        kind = type(self).__name__
+        if pred.ndim > 3 or (pred.ndim > 1 and pred.shape[:-1].numel() != target.numel()):
+            raise ValueError(
+                f"{kind} takes a row of class scores and a class number for each item, but got "
+                f"outputs of shape {list(pred.shape)} and targets of shape {list(target.shape)}. "
+                "For masks use JaccardCoeffMulti() or ConfusionMatrix(axis=1); for several labels "
+                "an item RocAucMulti() or APScoreMulti()."
+            )
+        if self.binary and pred.ndim > 1 and pred.shape[-1] > 2:
+            raise ValueError(
+                f"{kind}() is for two classes, but the model has {pred.shape[-1]} outputs. Use "
+                "RocAuc()."
+            )
+        super().accumulate(learn)
+
+
+class RocAuc(RankingScore):
     """Area under the ROC curve from the probabilities of two or more classes.
 
     Not defined, so NaN and a warning, while a class is missing from the targets.
@@ -119,10 +155,7 @@ class RocAuc(AccumMetric):
         average: Literal["macro", "weighted"] = "macro",
         multi_class: Literal["ovr", "ovo"] = "ovr",
     ) -> None:
-        super().__init__(
-            self.score, activation="softmax", to_np=True, invert_arg=True, flatten=False
-        )
-        self.name = None
+        super().__init__(self.score, binary=False)
         self.average = average
         self.multi_class = multi_class
 
@@ -130,7 +163,7 @@ class RocAuc(AccumMetric):
         """Return the score of probabilities [N, classes] against true classes [N]."""
         from sklearn.metrics import roc_auc_score
 
-        true = true.reshape(-1)
+        true, probs = true.reshape(-1), probs.reshape(-1, probs.shape[-1])
         if _missing_classes(true, range(probs.shape[1]), self.name):
             return float("nan")
         if probs.shape[1] == 2:
@@ -138,12 +171,11 @@ class RocAuc(AccumMetric):
         return float(roc_auc_score(true, probs, average=self.average, multi_class=self.multi_class))
 
 
-class RocAucBinary(AccumMetric):
+class RocAucBinary(RankingScore):
     """Area under the ROC curve of the second of two classes; NaN while one is missing."""
 
     def __init__(self) -> None:
-        super().__init__(self.score, activation="binary_softmax", to_np=True, invert_arg=True)
-        self.name = None
+        super().__init__(self.score, binary=True)
 
     def score(self, true: _Array, probs: _Array) -> float:
         """Return the score of probabilities [N] of class 1 against true classes [N]."""
@@ -169,12 +201,11 @@ class RocAucMulti(LabelScore):
         return float(roc_auc_score(true, probs, average="macro"))
 
 
-class APScoreBinary(AccumMetric):
+class APScoreBinary(RankingScore):
     """Average precision of the second of two classes."""
 
     def __init__(self) -> None:
-        super().__init__(self.score, activation="binary_softmax", to_np=True, invert_arg=True)
-        self.name = None
+        super().__init__(self.score, binary=True)
 
     def score(self, true: _Array, probs: _Array) -> float:
         """Return the score of probabilities [N] of class 1 against true classes [N]."""
@@ -207,29 +238,43 @@ class APScoreMulti(LabelScore):
         return float(average_precision_score(true, probs, average=self.average))
 
 
-class R2Score(AccumMetric):
-    """The share of the targets' variance that the outputs explain; 1 is perfect."""
+class _VarianceScore(AccumMetric):
+    """A score of (targets, outputs), the mean of those of each quantity where these are [N, n]."""
 
-    def __init__(self) -> None:
-        super().__init__(self.score, to_np=True, invert_arg=True)
+    def __init__(self, score: Callable[[_Array, _Array], float]) -> None:
+        super().__init__(score, to_np=True, invert_arg=True)
         self.name = None
 
+    def _matched(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        flat = flat_pair(pred, target, self.name)
+        # Flat, the variance between the quantities would count as explained.
+        return (pred, target.reshape(pred.shape)) if pred.ndim == 2 else flat
+
+
+class R2Score(_VarianceScore):
+    """The share of the targets' variance that the outputs explain; 1 is perfect.
+
+    Of several quantities an item, outputs [N, quantities], it is the mean of theirs.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(self.score)
+
     def score(self, true: _Array, pred: _Array) -> float:
-        """Return the score of outputs [N] against targets [N]."""
+        """Return the score of outputs [N] or [N, quantities] against such targets."""
         from sklearn.metrics import r2_score
 
         return float(r2_score(true, pred))
 
 
-class ExplainedVariance(AccumMetric):
+class ExplainedVariance(_VarianceScore):
     """As R2Score, but a constant offset of the outputs is forgiven."""
 
     def __init__(self) -> None:
-        super().__init__(self.score, to_np=True, invert_arg=True)
-        self.name = None
+        super().__init__(self.score)
 
     def score(self, true: _Array, pred: _Array) -> float:
-        """Return the score of outputs [N] against targets [N]."""
+        """Return the score of outputs [N] or [N, quantities] against such targets."""
         from sklearn.metrics import explained_variance_score
 
         return float(explained_variance_score(true, pred))

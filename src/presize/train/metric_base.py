@@ -153,6 +153,30 @@ def flat_pair(pred: Tensor, target: Tensor, who: str, way_out: str = "") -> tupl
     return pred.reshape(-1), target.reshape(-1)
 
 
+def class_scores(inp: Tensor, targ: Tensor, axis: int, who: str) -> Tensor:
+    """Return outputs with a score for each class; of a single score, for yes, those of no and yes.
+
+    These are 0 and the score: their softmax is its sigmoid, and yes wins where that is above half.
+
+    Raises:
+        ValueError: there are no classes along `axis`, or a single score whose targets may be
+            quantities, as they are no whole numbers; `who` is named in it.
+    """
+    if inp.ndim > 1:
+        n = inp.shape[axis]
+        if n > 1:
+            return inp
+        if n == 1 and not targ.is_floating_point():
+            return torch.cat([torch.zeros_like(inp), inp], axis)
+    raise ValueError(
+        f"`{who}` needs a score for each of at least two classes, or one score for yes or no with "
+        f"targets that are whole numbers, but got outputs of shape {list(inp.shape)} and targets "
+        f"of {str(targ.dtype).removeprefix('torch.')}. Keep the targets whole numbers, 0 and 1 "
+        "(BCEWithLogitsLossFlat takes them), or use accuracy_multi or a score ending in Multi; "
+        "for quantities mae or R2Score."
+    )
+
+
 def function_name(func: object) -> str:
     """Return what the column of a function is called; "metric" for a lambda."""
     func = inner(func)

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from presize.core.errors import TrainingError
-from presize.train.metric_base import LearnerState, flat_pair
+from presize.train.metric_base import LearnerState, class_scores, flat_pair
 from presize.train.metric_masks import Areas
 
 
@@ -29,8 +29,9 @@ class ConfusionMatrix(Areas):
 
     def accumulate(self, learn: LearnerState) -> None:
         """Count the current batch."""
-        n = learn.pred.shape[self.axis]
-        pred, true = flat_pair(learn.pred.argmax(self.axis), learn.yb[0], self.name)
+        scores = class_scores(learn.pred, learn.yb[0], self.axis, self.name)
+        n = scores.shape[self.axis]
+        pred, true = flat_pair(scores.argmax(self.axis), learn.yb[0], self.name)
         cells = torch.where((true >= 0) & (true < n), true.long() * n + pred, n * n)
         if self._sums is None:
             self._sums = torch.zeros(n * n + 1, dtype=torch.int64, device=pred.device)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from presize.train.collective import all_cat
-from presize.train.metric_base import LearnerState, Metric, flat_pair, function_name
+from presize.train.metric_base import LearnerState, Metric, class_scores, flat_pair, function_name
 
 MetricActivation: TypeAlias = Literal["no", "sigmoid", "softmax", "binary_softmax"]
 
@@ -60,14 +60,22 @@ class AccumMetric(Metric):
 
     def accumulate(self, learn: LearnerState) -> None:
         """Keep the outputs and targets of the current batch, on the device."""
-        outputs = learn.pred.detach()
-        pred, target = self._prepared(outputs), learn.yb[0].detach()
+        outputs, target = learn.pred.detach(), learn.yb[0].detach()
+        if self.dim_argmax is not None or self.activation in ("softmax", "binary_softmax"):
+            outputs = class_scores(outputs, target, self._axis, self.name)
+        pred = self._prepared(outputs)
         if pred is outputs:
             pred = outputs.clone()  # a compiled model may write its next outputs to the same place
-        if self.flatten:
-            pred, target = flat_pair(pred, target, self.name)
+        pred, target = self._matched(pred, target)
         self._preds.append(pred)
         self._targets.append(target)
+
+    def _matched(self, pred: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        return flat_pair(pred, target, self.name) if self.flatten else (pred, target)
+
+    @property
+    def _axis(self) -> int:
+        return -1 if self.dim_argmax is None else self.dim_argmax
 
     def _prepared(self, pred: Tensor) -> Tensor:
         if pred.dtype in (torch.float16, torch.bfloat16):
@@ -75,7 +83,7 @@ class AccumMetric(Metric):
         if self.activation == "sigmoid":
             pred = torch.sigmoid(pred)
         elif self.activation == "softmax":
-            pred = torch.softmax(pred, -1 if self.dim_argmax is None else self.dim_argmax)
+            pred = torch.softmax(pred, self._axis)
         elif self.activation == "binary_softmax":
             pred = torch.softmax(pred, -1)[..., -1]
         if self.dim_argmax is not None:

@@ -4,39 +4,32 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from presize.train.metric_base import flat_pair
-
-
-def _classes(inp: Tensor, axis: int, who: str) -> int:
-    n = inp.shape[axis] if inp.ndim else 0
-    if inp.ndim < 2 or n < 2:
-        raise ValueError(
-            f"`{who}` needs a score for each of at least two classes, but the outputs have shape "
-            f"{list(inp.shape)}. For a single yes/no output use accuracy_multi, or a function of "
-            "your own."
-        )
-    return n
+from presize.train.metric_base import class_scores, flat_pair
 
 
 def accuracy(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
     """Return the share of items whose highest score is that of their class.
 
     Args:
-        inp: scores, with the classes along `axis`.
+        inp: scores, with the classes along `axis`; a single one is that of class 1 of two.
         targ: class numbers; as many as there are rows of scores.
         axis: where the classes are; 1 for segmentation.
 
     Raises:
-        ValueError: there are not two classes, or not one target for each row.
+        ValueError: there are no classes, or not one target for each row.
     """
-    _classes(inp, axis, "accuracy")
-    way_out = ""
-    if targ.shape == inp.shape:
-        way_out = " For several labels per item use accuracy_multi."
-    elif targ.ndim > 1:
-        way_out = " For masks say where the classes are: partial(accuracy, axis=1)."
-    pred, targ = flat_pair(inp.argmax(dim=axis), targ, "accuracy", way_out)
+    scores = class_scores(inp, targ, axis, "accuracy")
+    way_out = _way_out(inp, targ, "accuracy")
+    pred, targ = flat_pair(scores.argmax(dim=axis), targ, "accuracy", way_out)
     return (pred == targ).mean(dtype=torch.float32)
+
+
+def _way_out(inp: Tensor, targ: Tensor, who: str) -> str:
+    if targ.shape == inp.shape:
+        return " For several labels per item use accuracy_multi; for one-hot targets class numbers."
+    if targ.ndim > 1:
+        return f" For masks say where the classes are: partial({who}, axis=1)."
+    return ""
 
 
 def error_rate(inp: Tensor, targ: Tensor, axis: int = -1) -> Tensor:
@@ -48,16 +41,19 @@ def top_k_accuracy(inp: Tensor, targ: Tensor, k: int = 5, axis: int = -1) -> Ten
     """Return the share of items whose class is among the `k` highest scores.
 
     Raises:
-        ValueError: there are fewer than `k` classes.
+        ValueError: there are fewer than `k` classes, or not one target for each row.
     """
-    n = _classes(inp, axis, "top_k_accuracy")
+    scores = class_scores(inp, targ, axis, "top_k_accuracy")
+    n = scores.shape[axis]
     if k > n:
         raise ValueError(
             f"top_k_accuracy looks at the {k} best classes, but the model has {n}. Choose fewer: "
             f"partial(top_k_accuracy, k={min(2, n)})."
         )
-    best = inp.topk(k, dim=axis).indices.movedim(axis, -1)
-    return (best == targ.reshape(best.shape[:-1]).unsqueeze(-1)).any(-1).mean(dtype=torch.float32)
+    best = scores.topk(k, dim=axis).indices.movedim(axis, -1)
+    way_out = _way_out(inp, targ, "top_k_accuracy")
+    _, true = flat_pair(best[..., 0], targ, "top_k_accuracy", way_out)
+    return (best.reshape(-1, k) == true[:, None]).any(-1).mean(dtype=torch.float32)
 
 
 def accuracy_multi(inp: Tensor, targ: Tensor, thresh: float = 0.5, sigmoid: bool = True) -> Tensor:
@@ -116,7 +112,8 @@ def exp_rmspe(inp: Tensor, targ: Tensor) -> Tensor:
 def foreground_acc(inp: Tensor, targ: Tensor, bkg_idx: int = 0, axis: int = 1) -> Tensor:
     """Return the share of right pixels among those whose target is not the background.
 
-    As a metric of a learner it is that of all pixels of the epoch.
+    Targets that are no class (a "void" of 255, say) count for nothing. As a metric of a learner it
+    is that of all pixels of the epoch.
 
     Args:
         inp: scores [N, classes, H, W].
@@ -130,7 +127,8 @@ def foreground_acc(inp: Tensor, targ: Tensor, bkg_idx: int = 0, axis: int = 1) -
 
 def foreground_counts(inp: Tensor, targ: Tensor, bkg_idx: int = 0, axis: int = 1) -> Tensor:
     """Return how many pixels of the foreground are right, and how many there are: int64 [2]."""
-    _classes(inp, axis, "foreground_acc")
-    pred, targ = flat_pair(inp.argmax(dim=axis), targ, "foreground_acc")
-    there = targ != bkg_idx  # counted, not indexed: a mask as an index waits for the device
+    scores = class_scores(inp, targ, axis, "foreground_acc")
+    pred, targ = flat_pair(scores.argmax(dim=axis), targ, "foreground_acc")
+    # Counted, not indexed: a mask as an index waits for the device.
+    there = (targ != bkg_idx) & (targ >= 0) & (targ < scores.shape[axis])
     return torch.stack([((pred == targ) & there).sum(), there.sum()])

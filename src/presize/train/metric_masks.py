@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from presize.train.collective import all_cat
-from presize.train.metric_base import LearnerState, Metric, flat_pair
+from presize.train.metric_base import LearnerState, Metric, class_scores, flat_pair
 from presize.train.metric_functions import foreground_counts
 
 
@@ -51,8 +51,9 @@ class DiceMulti(Areas):
 
     def accumulate(self, learn: LearnerState) -> None:
         """Add the areas of the current batch: both, predicted, true; for each class."""
-        n = learn.pred.shape[self.axis]
-        pred, true = flat_pair(learn.pred.argmax(self.axis), learn.yb[0], self.name)
+        scores = class_scores(learn.pred, learn.yb[0], self.axis, self.name)
+        n = scores.shape[self.axis]
+        pred, true = flat_pair(scores.argmax(self.axis), learn.yb[0], self.name)
         counts = (true >= 0) & (true < n)
         void = torch.full_like(pred, n)
         pred, true = torch.where(counts, pred, void), torch.where(counts, true.long(), void)
@@ -91,13 +92,14 @@ class Dice(DiceMulti):
     """Twice the overlap over the sum of both areas, of class 1 of two.
 
     Args:
-        axis: where the two classes are in the outputs [N, 2, H, W].
+        axis: where the two classes are in the outputs [N, 2, H, W]; [N, 1, H, W] serve too, with
+            a score for class 1 alone.
     """
 
     def accumulate(self, learn: LearnerState) -> None:
         """Add the areas of the current batch."""
         n = learn.pred.shape[self.axis]
-        if n != 2:
+        if n > 2:
             kind = type(self).__name__
             raise ValueError(
                 f"{kind} is for background and one class, but the model has {n} classes along "

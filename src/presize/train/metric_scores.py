@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, ClassVar, Literal, TypeAlias
 
+import numpy as np
 from numpy.typing import NDArray
 
-from presize.train.metric_base import LearnerState
+from presize.train.metric_base import GivenBatch, LearnerState
 from presize.train.metric_epoch import AccumMetric
 
 # scikit-learn has no types of its own and takes 0.6 s to import: only when a score is read.
@@ -32,7 +33,7 @@ class ClassScore(AccumMetric):
 
     def accumulate(self, learn: LearnerState) -> None:
         """Keep the classes of the current batch."""
-        n = learn.pred.shape[self.axis]
+        n = learn.pred.shape[self.axis] if learn.pred.ndim > 1 else 1
         if self.binary and n > 2:
             kind = type(self).__name__
             raise ValueError(
@@ -45,8 +46,10 @@ class ClassScore(AccumMetric):
 class LabelScore(AccumMetric):
     """A score of (true labels, predicted labels), both [N, labels], for several labels an item.
 
+    Of a single label both may be [N] as well.
+
     Args:
-        score: called with two arrays.
+        score: called with two arrays [N, labels].
         thresh: a label counts as predicted above this; None hands over probabilities.
         sigmoid: turn scores into probabilities first.
     """
@@ -64,11 +67,14 @@ class LabelScore(AccumMetric):
 
     def accumulate(self, learn: LearnerState) -> None:
         """Keep the labels of the current batch."""
-        if learn.pred.shape != learn.yb[0].shape:
+        pred, target = learn.pred, learn.yb[0]
+        if pred.shape[1:].numel() == 1 and pred.numel() == target.numel():
+            learn = GivenBatch(pred.reshape(-1, 1), (target.reshape(-1, 1),))
+        elif pred.shape != target.shape:
             raise ValueError(
                 f"{type(self).__name__} compares a score with a 0 or 1 for each label, but got "
-                f"outputs of shape {list(learn.pred.shape)} and targets of shape "
-                f"{list(learn.yb[0].shape)}. For one class an item use the score without Multi."
+                f"outputs of shape {list(pred.shape)} and targets of shape {list(target.shape)}. "
+                "For one class an item use the score without Multi."
             )
         super().accumulate(learn)
 
@@ -133,7 +139,16 @@ class AveragedLabelScore(LabelScore):
 
     def score(self, true: _Array, pred: _Array) -> float:
         """Return the score of predicted against true labels."""
-        return float(self.function(true, pred, average=self.average, labels=self.labels))
+        return _of_labels(self.function, true, pred, average=self.average, labels=self.labels)
+
+
+def _of_labels(function: Callable[..., Any], true: _Array, pred: _Array, **options: Any) -> float:
+    if true.shape[1] == 1:
+        # scikit-learn takes a single column for the classes "absent" and "present", and averages
+        # over the two. With a column beside it that does not count it is a label.
+        true, pred = (np.pad(labels, ((0, 0), (0, 1))) for labels in (true, pred))
+        options["labels"] = [0]
+    return float(function(true, pred, **options))
 
 
 def _f_beta(true: _Array, pred: _Array, **options: Any) -> Any:
@@ -247,4 +262,4 @@ class FBetaMulti(AveragedLabelScore):
     def score(self, true: _Array, pred: _Array) -> float:
         """Return the score of predicted against true labels."""
         options = {"average": self.average, "labels": self.labels}
-        return float(_f_beta(true, pred, beta=self.beta, **options))
+        return _of_labels(_f_beta, true, pred, beta=self.beta, **options)

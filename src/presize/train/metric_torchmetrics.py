@@ -42,14 +42,20 @@ class UpdateComputeMetric(Metric):
     """A torchmetrics metric in the table of training; it moves to the device of the outputs.
 
     Args:
-        metric: has `update(preds, targets)`, `compute()` and `reset()`.
+        metric: has `update(preds, targets)`, `compute()` and `reset()`; what it computes is one
+            number.
         name: heading of the column; its class in snake case by default.
+
+    Raises:
+        ValueError: it computes several numbers, as far as that is known before the first batch;
+            else `value` raises it.
     """
 
     def __init__(self, metric: UpdateCompute, name: str | None = None) -> None:
         self.metric = metric
         self.name = name or snake_case(type(metric).__name__)
         self._forget()
+        self._one_number(_of_nothing(metric))
 
     def _forget(self) -> None:
         self._seen = self._placed = False
@@ -73,7 +79,21 @@ class UpdateComputeMetric(Metric):
         if not self._seen:
             return None
         result = self._computed() if self._combined is None else self._combined
-        return result if isinstance(result, Tensor) else float(result)
+        result = self._one_number(result)
+        return result.reshape(()) if isinstance(result, Tensor) else float(result)
+
+    def _one_number(self, result: Any) -> Any:
+        if isinstance(result, Tensor) and result.numel() != 1:
+            several = f"a tensor of shape {list(result.shape)}"
+        elif isinstance(result, dict | list | tuple):
+            several = f"a {type(result).__name__} of {len(result)}"
+        else:
+            return result
+        raise ValueError(
+            f"The metric `{self.name}` computes several numbers ({several}), but a column of the "
+            'table holds one. Let it combine them, with average="macro" for instance, or leave it '
+            "out and compute it of learn.get_preds() after training."
+        )
 
     def _computed(self) -> Any:
         with warnings.catch_warnings():
@@ -121,6 +141,22 @@ class UpdateComputeMetric(Metric):
         _keep_state(self.metric)
         self.metric.load_state_dict(state["metric"])
         self._seen = state["seen"]
+
+
+def _of_nothing(metric: Any) -> Any:
+    """Return what a metric of torchmetrics computes without data; None if it refuses to."""
+    # Without what is wrapped around it, which would ask the other processes and keep the result.
+    compute = getattr(metric.compute, "__wrapped__", None)
+    if compute is None or not isinstance(metric, nn.Module):
+        return None
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            result = compute()
+        except Exception:  # whatever it misses
+            return None
+    # No list yet may become one of whatever length.
+    return None if isinstance(result, list) and not result else result
 
 
 def _modules(metric: Any) -> list[Any]:

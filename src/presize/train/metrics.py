@@ -80,12 +80,14 @@ def as_metric(metric: Any, name: str | None = None) -> Metric:
     """Return a Metric made from what a user passes as one.
 
     Args:
-        metric: a Metric, or its class where no arguments are needed; a torchmetrics metric; or
-            a function of (outputs, targets) that returns one number, or a `partial` of one.
+        metric: a Metric, or its class where no arguments are needed; a torchmetrics metric that
+            computes one number; or a function of (outputs, targets) that returns one, or a
+            `partial` of such a function.
         name: heading of the column, if not the metric's own.
 
     Raises:
         TypeError: it is none of these.
+        ValueError: a torchmetrics metric computes several numbers.
     """
     if isinstance(metric, type):
         if not (issubclass(metric, Metric) or issubclass(metric, UpdateCompute)):
