@@ -1,6 +1,5 @@
 """Keeping a learner: its weights between two fits, and the one file that predicts."""
 
-import warnings
 from pathlib import Path as AnyPath
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +12,12 @@ from presize.core.errors import ModelFileError
 from presize.core.paths import Path
 from presize.core.pipeline import Pipeline
 from presize.core.transform import Transform
+from presize.core.types import Task
 from presize.data.datasets import Datasets
 from presize.data.images import PILBase
+from presize.data.warned import warn_user
 from presize.train.loss_kinds import KnowsActivation, KnowsDecodes
-from presize.train.losses import BaseLoss
+from presize.train.losses import BaseLoss, activation_of, loss_for_task
 from presize.train.model_file import ModelFile
 from presize.train.optim_state import flatten_optimizer, restore_optimizer
 from presize.train.state import load_state, save_state
@@ -57,7 +58,7 @@ def load(
     The checkpoint of a run is such a file, too: this takes its weights, `resume` the whole run.
 
     Args:
-        file: the name that `save` was given, or a path.
+        file: the name that `save` was given, or the path of a file.
         with_opt: read the optimizer's averages as well, where the file has them.
         strict: refuse a file whose weights do not all fit.
 
@@ -66,6 +67,8 @@ def load(
         ModelFileError: the file is broken, or of another model.
     """
     path = _path(learn, file)
+    if not path.exists() and _with_suffix(file).exists():  # as a checkpoint's path is told
+        path = Path(_with_suffix(file))
     tensors, meta = load_state(path)
     weights = _part(tensors, WEIGHTS)
     load_weights(learn.model, weights, strict=strict)
@@ -111,7 +114,7 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
             "after_batch": _transforms(dls.valid.after_batch),
         },
         loss=type(learn.loss_func).__name__,
-        loss_options=_loss_options(learn.loss_func),
+        loss_options=_loss_options(learn.loss_func, dls.task),
         weights={k: v.detach() for k, v in model.state_dict().items()},
     )
     if learn.ranks.is_main:
@@ -122,27 +125,41 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
 
 
 def _path(learn: "Learner", file: str | AnyPath) -> Path:
+    return Path(learn.path / learn.model_dir / _with_suffix(file))
+
+
+def _with_suffix(file: str | AnyPath) -> AnyPath:
     name = AnyPath(file)
-    name = name if name.suffix == SUFFIX else name.with_name(name.name + SUFFIX)
-    return Path(learn.path / learn.model_dir / name)
+    return name if name.suffix == SUFFIX else name.with_name(name.name + SUFFIX)
 
 
 def _part(tensors: dict[str, torch.Tensor], prefix: str) -> dict[str, torch.Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
 
 
-def _loss_options(loss: Any) -> dict[str, Any]:
+def _loss_options(loss: Any, task: Task | None) -> dict[str, Any]:
     """Describe the loss; warn where the loaded learner will have to do with another one."""
     if isinstance(loss, BaseLoss):
         return loss.spec()
-    if isinstance(loss, KnowsActivation | KnowsDecodes):
-        warnings.warn(
-            f"The loss `{type(loss).__name__}` is not one of presize's, and a model file holds no "
-            "code: the loaded learner will turn outputs into predictions as the usual loss of "
-            "this data does. Set it after loading: learn.loss_func = ....",
-            stacklevel=3,
+    if isinstance(loss, KnowsActivation | KnowsDecodes) or not _read_as_usual(loss, task):
+        name = getattr(loss, "__name__", type(loss).__name__)
+        warn_user(
+            f"The loss `{name}` is not one of presize's, and a model file holds no code: the "
+            "loaded learner will turn outputs into predictions as the usual loss of this data "
+            "does. Set it after loading: learn.loss_func = ...; of an ensemble: "
+            "load_ensemble(folder, loss_func=...)."
         )
     return {}
+
+
+def _read_as_usual(loss: Any, task: Task | None) -> bool:
+    """Say whether outputs become what users read as the usual loss of a task lets them."""
+    if task is None:
+        return True
+    # Of log-probabilities softmax and exp make the same, so that NLLLoss is as usual.
+    outputs = torch.tensor([[0.3, -1.2, 0.9], [2.0, 0.0, -0.4]]).log_softmax(1)
+    usual = activation_of(loss_for_task(task))(outputs)
+    return torch.allclose(activation_of(loss)(outputs), usual)
 
 
 def _architecture(model: nn.Module) -> dict[str, Any]:

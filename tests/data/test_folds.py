@@ -34,6 +34,18 @@ def test_groups_may_be_of_any_kind():
     assert sorted(folds.tolist()) == [0, 0, 1, 1]
 
 
+def test_a_class_that_groups_keep_in_one_fold_is_told():
+    classes = np.array([0] * 20 + [1] * 10)
+    groups = [f"person {i // 5}" for i in range(20)] + ["another"] * 10
+    with pytest.warns(UserWarning, match=r"All items of a class are in one fold: `owl` \(fold 1\)"):
+        folds = fold_numbers(30, 3, classes=classes, names=["ant", "owl"], groups=groups)
+    assert set(folds[20:]) == {0}
+
+
+def test_the_number_of_folds_may_come_from_numpy():
+    assert (fold_numbers(10, np.int64(2)) == fold_numbers(10, 2)).all()
+
+
 @pytest.mark.parametrize("k", [1, 0, -1, 2.0, True, "5"])
 def test_the_number_of_folds_is_checked(k):
     with pytest.raises(ValueError, match=r"k is the number of folds, 2 or more, but got"):

@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from presize.core.errors import ModelFileError
@@ -47,6 +48,34 @@ def test_a_loaded_ensemble_answers_as_the_original(ensemble, picture_folder, tmp
     x = torch.cat([x for (x,) in one.dls.test_dl(files)]).as_subclass(torch.Tensor)
     with torch.no_grad():
         assert torch.allclose(single, ensemble.models[1](x).softmax(1), atol=1e-6)
+
+
+class OneAgainstAll(nn.Module):
+    def forward(self, pred, target):
+        return F.binary_cross_entropy_with_logits(pred, F.one_hot(target, 2).float())
+
+    def activation(self, x):
+        return x.sigmoid()
+
+    def decodes(self, x):
+        return x.argmax(1)
+
+
+def test_a_loss_of_the_users_own_is_that_of_the_mean(ensemble, picture_folder, tmp_path):
+    ensemble.learn.loss_func = OneAgainstAll()
+    with pytest.warns(UserWarning, match="OneAgainstAll"):
+        folder = ensemble.save(tmp_path)
+    files = get_image_files(picture_folder / "valid")
+    xs = torch.cat([x for (x,) in ensemble.test_dl(files)]).as_subclass(torch.Tensor)
+    with torch.no_grad():
+        wanted = torch.stack([model(xs).sigmoid() for model in ensemble.models]).mean(0)
+    given = load_ensemble(folder, model=network(), loss_func=OneAgainstAll())
+    later = load_ensemble(folder, model=network())
+    later.learn.loss_func = OneAgainstAll()
+    for one in (ensemble, given, later):
+        assert torch.allclose(one.get_preds(one.test_dl(files))[0], wanted, atol=1e-6)
+    with pytest.raises(TypeError, match="loss_func got the class OneAgainstAll"):
+        load_ensemble(folder, model=network(), loss_func=OneAgainstAll)
 
 
 def test_a_smaller_ensemble_does_not_mix_with_an_older_one(ensemble, tmp_path):

@@ -1,8 +1,10 @@
 import json
+import warnings
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -159,6 +161,24 @@ def test_a_loss_of_ones_own_is_announced_as_lost(learn):
     with pytest.warns(UserWarning, match=r"`Mine` is not one of presize's.*learn.loss_func ="):
         path = learn.export()
     assert type(load_learner(path).loss_func) is CrossEntropyLossFlat
+
+
+@pytest.mark.parametrize(
+    ("loss", "lost"),
+    [
+        (nn.MultiMarginLoss(), True),  # the loaded one makes a softmax of its scores
+        (nn.BCEWithLogitsLoss(), True),
+        (nn.CrossEntropyLoss(), False),
+        (F.cross_entropy, False),
+        (nn.NLLLoss(), False),
+    ],
+)
+def test_a_loss_whose_outputs_would_be_read_otherwise_is_announced(learn, loss, lost):
+    learn.loss_func = loss
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        learn.export()
+    assert ["is not one of presize's" in str(warning.message) for warning in said] == [True] * lost
 
 
 def test_a_name_for_a_pickle_gets_the_files_own_ending(learn):

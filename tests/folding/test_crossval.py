@@ -180,8 +180,58 @@ def test_rows_of_a_table_and_groups(pictures):
     assert isinstance(result.items, pd.DataFrame) and len(result.items) == 30
     together = pd.Series(result.folds.numpy()).groupby(result.items["person"].to_numpy()).nunique()
     assert (together == 1).all()
-    with pytest.raises(ValueError, match="one group for each of the 30 items"):
-        run(dls, groups=[1, 2])
+    # What order they hold them in nobody said.
+    with pytest.raises(ValueError, match=r"Pass a function of the item.*or a DataBlock and its"):
+        run(dls, groups=table["person"])
+
+
+def test_a_list_of_groups_is_in_the_order_of_the_items_of_the_source(pictures):
+    files = sorted(get_image_files(pictures))
+    files = [files[i] for i in np.random.default_rng(3).permutation(30)]
+    person = {file: int(file.stem) // 2 for file in files}
+
+    def splitter(items):
+        return list(range(29, 9, -1)), [0, 2, 4, 6], [1, 3]
+
+    block = DataBlock(
+        (ImageBlock, CategoryBlock), get_items=lambda source: source, get_y=parent_label,
+        splitter=splitter, item_tfms=Resize(8),
+    )  # fmt: skip
+
+    def validate(groups):
+        return cross_validate(
+            block, files, learner=make, fit=lambda learn: None, k=2, stratify=False,
+            groups=groups, verbose=False, bs=8, num_workers=0, device="cpu",
+        )  # fmt: skip
+
+    result = validate([person[file] for file in files])
+    assert result.items == [files[i] for i in (0, 2, 4, 6, *range(10, 30))]
+    assert torch.equal(result.folds, validate(person.get).folds)
+    people = pd.Series([person[file] for file in result.items])
+    assert (pd.Series(result.folds.numpy()).groupby(people).nunique() == 1).all()
+    with pytest.raises(ValueError, match="one group for each of the 30 items of the source.*got 2"):
+        validate([1, 2])
+
+
+def test_files_that_are_listed_twice_are_told(pictures):
+    files = sorted(str(p.relative_to(pictures)) for p in pictures.rglob("*.png"))
+    table = pd.DataFrame({"file": [*files, *files[4:9]]})
+    table["label"] = table["file"].str.split("/").str[0]
+    loaders = {"item_tfms": Resize(8), "bs": 8, "num_workers": 0, "device": "cpu"}
+    options = {"fit": lambda learn: None, "k": 2, "stratify": False}
+    dls = ImageDataLoaders.from_df(table, pictures, seed=1, **loaders)
+    with pytest.warns(UserWarning, match=r"in several folds: \d, the first `.*blue/\d.png`"):
+        run(dls, **options)
+    run(dls, groups=lambda row: row["file"], **options)
+    block = DataBlock(
+        (ImageBlock, CategoryBlock), get_y=parent_label, splitter=RandomSplitter(seed=1),
+        item_tfms=Resize(8),
+    )  # fmt: skip
+    twice = [pictures / file for file in files] * 2
+    dls = block.dataloaders(twice, bs=8, num_workers=0, device="cpu")
+    with pytest.warns(UserWarning, match=r"in several folds: \d\d, the first"):
+        run(dls, **options)
+    run(dls, groups=str, **options)
 
 
 def test_numbers_to_predict_are_not_stratified(pictures):
@@ -246,16 +296,55 @@ def test_a_learner_that_has_seen_the_items_is_refused(dls):
     with pytest.raises(TrainingError, match="does not train on the items of this fold") as caught:
         run(dls, learner=lambda fold: learn)
     assert caught.value.__notes__ == ["This was fold 1 of 3."]
-    model = nn.Sequential(nn.Flatten(), nn.Linear(192, 3))
-    with pytest.raises(TrainingError, match="has the model of the fold before") as caught:
-        run(dls, learner=lambda dls: Learner(dls, model, opt_func=SGD))
+    model, other = (nn.Sequential(nn.Flatten(), nn.Linear(192, 3)) for _ in range(2))
+    with pytest.raises(TrainingError, match="has the model of an earlier fold") as caught:
+        run(dls, learner=lambda dls: Learner(dls, model), fit=lambda learn: None)
     assert caught.value.__notes__ == ["This was fold 2 of 3."]
+    both = iter([model, other, model])
+    with pytest.raises(TrainingError, match="has the model of an earlier fold") as caught:
+        run(dls, learner=lambda dls: Learner(dls, next(both)), fit=lambda learn: None)
+    assert caught.value.__notes__ == ["This was fold 3 of 3."]
+    body = nn.Sequential(nn.Flatten(), nn.Linear(192, 4))
+    shared = {"learner": lambda dls: Learner(dls, with_head(body)), "fit": lambda learn: None}
+    with pytest.raises(TrainingError, match="or a part of it, which has seen") as caught:
+        run(dls, **shared)
+    assert caught.value.__notes__ == ["This was fold 2 of 3."]
+    body.requires_grad_(False)
+    run(dls, k=2, **shared)
     with pytest.raises(TrainingError, match="returned None, which is no learner"):
         run(dls, learner=lambda dls: None)
     with pytest.raises(TrainingError, match="one model after another in one process"):
         run(dls, learner=together)
     # Another batch size is the same data.
     assert len(run(dls, learner=lambda dls: make(dls.new(bs=4)), k=2).preds) == 30
+
+
+def with_head(body):
+    return nn.Sequential(body, nn.Linear(4, 3))
+
+
+def test_a_learner_with_other_items_to_validate_on_is_refused(dls):
+    def other_valid(fold):
+        learn = make(fold)
+        learn.dls = DataLoaders(fold.train, dls.valid)
+        return learn
+
+    with pytest.raises(TrainingError, match="does not validate on the items of this fold"):
+        run(dls, learner=other_valid)
+
+    def fit(learn):
+        train(learn)
+        learn.dls = DataLoaders(learn.dls.train, dls.valid)
+
+    with pytest.raises(TrainingError, match="does not validate on the items of this fold"):
+        run(dls, fit=fit)
+
+    def foreign(fold):
+        valid = torch.utils.data.DataLoader(fold.valid.dataset, shuffle=True)
+        return make(DataLoaders(fold.train, valid))
+
+    with pytest.raises(TrainingError, match="does not tell which items its batches are of"):
+        run(dls, learner=foreign)
 
 
 def together(dls):

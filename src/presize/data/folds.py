@@ -1,5 +1,6 @@
 """Divides items into folds: parts of about the same size, each of which judges a model once."""
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from presize.core.errors import DataError
+from presize.data.warned import warn_user
 
 Numbers = npt.NDArray[np.int64]
 _SHOWN = 5
@@ -23,6 +25,9 @@ def fold_numbers(
 ) -> Numbers:
     """Return the number of the fold, 0 to k - 1, that each of `n` items is in: int64 [n].
 
+    Warns of a class that is in one fold alone because its groups are: no other fold has items of it
+    to train on.
+
     Args:
         n: how many items there are.
         k: how many folds.
@@ -36,7 +41,7 @@ def fold_numbers(
         ValueError: fewer than two folds, or not one group for each item.
         DataError: there are fewer items, groups or items of a class than folds.
     """
-    _check_count(n, k)
+    k = _checked_count(n, k)
     if groups is not None:
         _check_groups(groups, n, k)
     if classes is not None:
@@ -54,15 +59,21 @@ def fold_numbers(
     numbers: Numbers = np.empty(n, dtype=np.int64)
     for i, (_, valid) in enumerate(splitter.split(places, classes, parts)):
         numbers[valid] = i
+    if groups is not None and classes is not None:
+        _warn_of_unseen(numbers, classes, names)
     return numbers
 
 
-def _check_count(n: int, k: int) -> None:
-    given: Any = k
-    if isinstance(given, bool) or not isinstance(given, int) or given < 2:
+def _checked_count(n: int, k: Any) -> int:
+    try:
+        found = 0 if isinstance(k, bool) else operator.index(k)
+    except TypeError:
+        found = 0
+    if found < 2:
         raise ValueError(f"k is the number of folds, 2 or more, but got {k!r}.")
-    if n < k:
-        raise DataError(f"There are {n} items for {k} folds: each needs one at least. Lower k.")
+    if n < found:
+        raise DataError(f"There are {n} items for {found} folds: each needs one at least. Lower k.")
+    return found
 
 
 def _check_groups(groups: Sequence[Any], n: int, k: int) -> None:
@@ -87,14 +98,36 @@ def _check_classes(classes: Numbers, names: Sequence[Any], k: int) -> None:
     rare = [(kinds[i], counts[i]) for i in np.argsort(counts, kind="stable") if counts[i] < k]
     if not rare:
         return
-    shown = ", ".join(
-        f"`{names[kind] if kind < len(names) else kind}` ({count})" for kind, count in rare[:_SHOWN]
-    )
-    more = f" and {len(rare) - _SHOWN} more" if len(rare) > _SHOWN else ""
+    shown = _listed([f"{_name(kind, names)} ({count})" for kind, count in rare])
     least = int(rare[0][1])
     fewer = f"pass k={least}, " if least > 1 else ""
     raise DataError(
         f"Each of the {k} folds is to have items of every class, but of {len(rare)} there are "
-        f"fewer: {shown}{more}. Ways out: {fewer}add items of these, leave them out, or pass "
+        f"fewer: {shown}. Ways out: {fewer}add items of these, leave them out, or pass "
         "stratify=False, which deals items out whatever their class."
     )
+
+
+def _warn_of_unseen(numbers: Numbers, classes: Numbers, names: Sequence[Any]) -> None:
+    """Warn of classes whose items are all in one fold."""
+    folds = {kind: np.unique(numbers[classes == kind]) for kind in np.unique(classes)}
+    alone = [
+        f"{_name(kind, names)} (fold {found[0] + 1})"
+        for kind, found in folds.items()
+        if len(found) == 1
+    ]
+    if alone:
+        warn_user(
+            f"All items of a class are in one fold: {_listed(alone)}. The model that is judged by "
+            "that fold is trained on none of them. Ways out: items of these classes in more "
+            "groups, another seed for the folds where they are in several, or leave them out."
+        )
+
+
+def _name(kind: int, names: Sequence[Any]) -> str:
+    return f"`{names[kind] if kind < len(names) else kind}`"
+
+
+def _listed(parts: Sequence[str]) -> str:
+    more = f" and {len(parts) - _SHOWN} more" if len(parts) > _SHOWN else ""
+    return ", ".join(parts[:_SHOWN]) + more

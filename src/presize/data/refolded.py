@@ -14,7 +14,7 @@ from presize.data.datablock import DataBlock
 from presize.data.datasets import Datasets, TfmdLists
 from presize.data.loaders import DataLoaders
 from presize.data.options import BlockOptions, refuse_unknown
-from presize.data.rows import Rows
+from presize.data.rows import Rows, rows
 from presize.data.stream.itemstream import stream_of
 from presize.data.tfmdloader import TfmdDL
 
@@ -25,14 +25,22 @@ class FoldedData(NamedTuple):
     Args:
         dsets: the items and their transforms.
         loaders: makes loaders of the positions to train on and of those to judge by.
+        places: where each of them is among the items of the source, of which there are
+            `n_source`; None where they are of loaders, and in an order that nobody gave them.
+        n_source: how many items the source has, a test set included.
     """
 
     dsets: Datasets
     loaders: Callable[[Sequence[int], Sequence[int]], DataLoaders]
+    places: Sequence[int] | None = None
+    n_source: int = 0
 
 
 def folded(data: Any, source: Any, options: Mapping[str, Any]) -> FoldedData:
     """Return the items of loaders, or of what a DataBlock makes of its source.
+
+    They are those of the training and validation sets. A third, a test set, is left alone, and so
+    is what a splitter puts into none.
 
     Args:
         data: `DataLoaders` or a `DataBlock`.
@@ -66,12 +74,14 @@ def folded(data: Any, source: Any, options: Mapping[str, Any]) -> FoldedData:
 
 def _of_block(block: DataBlock, source: Any, options: Mapping[str, Any]) -> FoldedData:
     refuse_unknown(options, "cross_validate()", BlockOptions.__annotations__)
-    dsets = _divisible(block.datasets(source))
+    found = _divisible(block.datasets(source))
+    places = sorted({*found.splits[0], *found.splits[1]})
+    dsets = found.with_items(rows(found.items, places))
 
     def loaders(train: Sequence[int], valid: Sequence[int]) -> DataLoaders:
         return block.loaders_from(_split(dsets, train, valid), DataLoaders, **options)
 
-    return FoldedData(dsets, loaders)
+    return FoldedData(dsets, loaders, places, len(found))
 
 
 def _of_loaders(dls: DataLoaders) -> FoldedData:
@@ -90,12 +100,7 @@ def _of_loaders(dls: DataLoaders) -> FoldedData:
         )
     first = _divisible(train.dataset)
     items = first.items if valid is None else _joined(first.items, valid.dataset.items)
-    dsets = Datasets(
-        tls=[TfmdLists(items, tl.tfms, do_setup=False, dl_type=tl.dl_type) for tl in first.tls],
-        n_inp=first.n_inp,
-        dl_type=first.dl_type,
-        task=first.task,
-    )
+    dsets = first.with_items(items)
 
     def loaders(for_training: Sequence[int], for_judging: Sequence[int]) -> DataLoaders:
         parts = _split(dsets, for_training, for_judging)

@@ -2,18 +2,25 @@
 
 import copy
 import json
+from collections.abc import Callable
 from pathlib import Path as AnyPath
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
 from presize.core.errors import ModelFileError
 from presize.core.paths import Path
 from presize.deploy.load import load_learner
 from presize.folding.ensemble import INDEX, Ensemble
+from presize.train.losses import check_loss
 
 
-def load_ensemble(folder: str | AnyPath, *, model: nn.Module | None = None) -> Ensemble:
+def load_ensemble(
+    folder: str | AnyPath,
+    *,
+    model: nn.Module | None = None,
+    loss_func: Callable[..., Tensor] | None = None,
+) -> Ensemble:
     """Return the ensemble that `Ensemble.save` wrote to a folder; it predicts at once.
 
     Each model is loaded as `load_learner` does it: nothing in the files is run.
@@ -21,6 +28,9 @@ def load_ensemble(folder: str | AnyPath, *, model: nn.Module | None = None) -> E
     Args:
         folder: holds the model files and their list.
         model: the network itself, where the architecture is the user's own.
+        loss_func: the loss, where it is the user's own: it says how outputs become probabilities,
+            of which the mean is taken. None takes the one that the files name, else the usual one
+            for the data.
 
     Raises:
         FileNotFoundError: there is no such folder, no list in it, or a model is missing.
@@ -38,6 +48,9 @@ def load_ensemble(folder: str | AnyPath, *, model: nn.Module | None = None) -> E
                 f"{_task(learn)[1]}, the first one {_task(learners[0])[1]}. Save the ensemble "
                 "again, or load the models one by one with load_learner."
             )
+    if loss_func is not None:
+        check_loss(loss_func, learners[0].dls.task)
+        learners[0].loss_func = loss_func
     return Ensemble(learners[0], [learn.model for learn in learners])
 
 

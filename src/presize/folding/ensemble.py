@@ -24,8 +24,6 @@ INDEX = "ensemble.json"
 class Ensemble:
     """Several models of one task that answer together, with the mean of their probabilities.
 
-    `learn` is a learner like any other, for what has no method here: tta, show_results …
-
     Args:
         learn: one of their learners, for the data and the loss; it is left as it is.
         models: the models.
@@ -38,18 +36,28 @@ class Ensemble:
         # Others have to do with the training of the one model that they were added for.
         self._single.cbs = Callbacks(cb for cb in learn.cbs if isinstance(cb, kinds))
         self._single.forget_batch()
-        self.learn = copy.copy(self._single)
-        self.learn.model = Averaged(models, activation_of(learn.loss_func)).eval()
-        self.learn.compile = False
+        self._averaged = Averaged(models, activation_of(learn.loss_func)).eval()
+        self._together = copy.copy(self._single)
+        self._together.model = self._averaged
+        self._together.compile = False
 
     def __len__(self) -> int:
         return len(self.models)
 
     @property
+    def learn(self) -> "Learner":
+        """A learner like any other, for tta, show_results and what else has no method here.
+
+        A loss that is set on it, `ensemble.learn.loss_func = …`, holds from the next use of the
+        ensemble on.
+        """
+        self._averaged.activation = activation_of(self._together.loss_func)
+        return self._together
+
+    @property
     def models(self) -> Sequence[nn.Module]:
         """The models, one for each fold."""
-        averaged: Any = self.learn.model
-        return list(averaged.models)
+        return list(self._averaged.models)
 
     @property
     def vocab(self) -> Any:
@@ -84,7 +92,7 @@ class Ensemble:
         names = []
         for i, model in enumerate(self.models, 1):
             learn = copy.copy(self._single)
-            learn.model = model
+            learn.model, learn.loss_func = model, self.learn.loss_func
             names.append(learn.export(place.absolute() / f"fold_{i}.safetensors").name)
         # Last: a folder with a list is whole.
         (place / INDEX).write_text(json.dumps({"models": names}, indent=1), encoding="utf-8")

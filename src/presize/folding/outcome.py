@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from presize.callbacks.gather import GatherPredsCallback, concatenate
+from presize.callbacks.recorder import Recorder
 from presize.core.device import map_tensors
-from presize.data.loader import DataLoader
 from presize.data.refolded import FoldedData
 from presize.data.rows import rows
 from presize.data.warned import warn_user
@@ -82,18 +82,27 @@ class Outcome:
 
 
 def judged(learn: "Learner", valid: list[int]) -> Outcome:
-    """Judge a model on the items at these positions, in one pass."""
-    gather, dl = GatherPredsCallback(), learn.dls.valid
-    bad_ones = dl.quarantine if isinstance(dl, DataLoader) else None
+    """Judge a model on the items at these positions, in one pass.
+
+    Args:
+        learn: the learner, whose validation set they are.
+        valid: their positions among all items.
+    """
+    # Rows are matched to items by position: whatever the learner's loader does, all come in order.
+    dl = learn.dls.valid.new(shuffle=False, drop_last=False, n=None, sampler=None, weights=None)
+    bad_ones = dl.quarantine
     if bad_ones is not None:
         bad_ones.clear()  # what this pass leaves out has no row, not what others left out
+    # A recorder of its own: the learner's may be one that computes nothing in validation.
+    gather, recorder = GatherPredsCallback(), Recorder()
     with learn.no_bar():
-        scores = [float("nan") if v is None else float(v) for v in learn.validate(cbs=[gather])]
+        found = learn.validate(dl=dl, cbs=[gather, recorder])
+    scores = [float("nan") if v is None else float(v) for v in found]
     names = ["valid_loss", *(metric.name for metric in learn.metrics)][: len(scores)]
     missing = {bad.index for bad in bad_ones or () if bad.split == 1 and bad.done == "left out"}
     kept = [place for i, place in enumerate(valid) if i not in missing]
-    raw = gather.all_preds()
-    preds = map_tensors(activation_of(learn.loss_func), raw)
+    activation: Callable[[Any], Any] = activation_of(learn.loss_func)
+    preds = activation(gather.all_preds())
     weights = {n: t.detach().cpu().clone() for n, t in learn.model.state_dict().items()}
     targets = map_tensors(lambda t: t.as_subclass(Tensor), gather.all_targets())
     return Outcome(names, scores, preds, targets, kept, weights)

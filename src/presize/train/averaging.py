@@ -1,11 +1,13 @@
 """Several models as one, whose probabilities are the mean of theirs."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from presize.core.errors import TrainingError
 
 _EXACT = 1e-6
 
@@ -15,11 +17,12 @@ class Averaged(nn.Module):
 
     The output is such that the activation of their loss makes the mean of their probabilities of
     it: losses, metrics and decoding see nothing unusual. Where the activation is none that can be
-    undone (softmax, exp and sigmoid can), it is the mean of their outputs.
+    undone (softmax, exp and sigmoid can), and where models give several tensors, it is the mean of
+    their outputs.
 
     Args:
-        models: give one tensor each, of the same shape.
-        activation: turns such a tensor into probabilities.
+        models: give one tensor each, of the same shape; or a tuple, list or dict of them.
+        activation: turns such a tensor into probabilities; it can be replaced later.
 
     Raises:
         ValueError: there are no models.
@@ -30,15 +33,43 @@ class Averaged(nn.Module):
         self.models = nn.ModuleList(models)
         if not len(self.models):
             raise ValueError("To average there has to be one model at least, but there are none.")
-        self.activation, self._undone = activation, _inverse(activation)
+        self.activation = activation
 
-    def forward(self, *inputs: Any) -> Tensor:
-        """Return the outputs that stand for the mean of the models' probabilities."""
-        outputs = [model(*inputs).float() for model in self.models]
-        if self._undone is None:
-            return torch.stack(outputs).mean(0)
-        mean = torch.stack([self.activation(output) for output in outputs]).mean(0)
-        return self._undone(mean)
+    @property
+    def activation(self) -> Callable[[Tensor], Tensor]:
+        """What turns an output into probabilities."""
+        return self._activation
+
+    @activation.setter
+    def activation(self, activation: Callable[[Tensor], Tensor]) -> None:
+        self._activation, self._undone = activation, _inverse(activation)
+
+    def forward(self, *inputs: Any) -> Any:
+        """Return the outputs that stand for the mean of the models' probabilities.
+
+        Raises:
+            TrainingError: outputs are no tensors.
+        """
+        outputs = [model(*inputs) for model in self.models]
+        if self._undone is None or not isinstance(outputs[0], Tensor):
+            return _mean(outputs)
+        return self._undone(_mean([self.activation(output.float()) for output in outputs]))
+
+
+def _mean(outputs: list[Any]) -> Any:
+    """Return the mean of outputs of one form, tensor by tensor."""
+    first = outputs[0]
+    if isinstance(first, Tensor):
+        return torch.stack([output.float() for output in outputs]).mean(0)
+    if isinstance(first, Mapping):
+        return {key: _mean([output[key] for output in outputs]) for key in first}
+    if not isinstance(first, tuple | list):
+        raise TrainingError(
+            "The outputs of several models are averaged, tensor by tensor, but theirs are of the "
+            f"type {type(first).__name__}. Let forward return a tensor, or a tuple or dict of them."
+        )
+    parts = [_mean(list(column)) for column in zip(*outputs, strict=True)]
+    return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
 
 
 def _inverse(activation: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor] | None:
