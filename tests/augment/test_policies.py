@@ -13,7 +13,7 @@ from presize.augment.normalize import Normalize, imagenet_stats
 from presize.augment.policies import OPERATIONS, USUAL, RandAugment, TrivialAugment
 from presize.augment.presets import aug_transforms
 from presize.core import colour
-from presize.core.homography import compose, identity, to_pixels
+from presize.core.homography import compose, half_sides, identity, to_pixels
 from presize.core.pipeline import Pipeline
 from presize.core.randomness import Draws, sample_context
 from presize.data.folders import ImageDataLoaders
@@ -127,6 +127,33 @@ def test_all_operations_come_equally_often_and_all_strengths_do() -> None:
     levels = np.bincount(np.rint(np.abs(strength) * 30).astype(int), minlength=31)
     assert np.abs(levels / n * 31 - 1).max() < 0.1
     assert abs(float(np.sign(strength).mean())) < 0.01
+
+
+def depth_in_picture(maps: np.ndarray[Any, Any], hw: tuple[int, int]) -> np.ndarray[Any, Any]:
+    """The least depth [n] of any point of each picture; at 0 it is infinitely far away."""
+    height, width = half_sides(hw)
+    corners = np.array([[x, y, 1] for x in (-width, width) for y in (-height, height)])
+    return np.asarray((maps[:, 2] @ corners.T).min(1))
+
+
+@pytest.mark.parametrize("hw", [(224, 224), (100, 300), (300, 100)])
+def test_no_three_operations_bring_the_horizon_into_the_picture(hw: tuple[int, int]) -> None:
+    one = np.concatenate(
+        [
+            operation.maps(np.array([-operation.reach, operation.reach]), hw)
+            for operation in OPERATIONS.values()
+            if operation.maps is not None
+        ]
+    )
+    one = np.concatenate([identity(1), one / one[:, 2:, 2:]])
+    two = np.einsum("aij,bjk->abik", one, one).reshape(-1, 3, 3)
+    three = np.einsum("aij,bjk->abik", two, one).reshape(-1, 3, 3)
+    assert len(three) == (2 * 8 + 1) ** 3
+    assert depth_in_picture(three, hw).min() > 0.05  # the identity is among them
+    policies = [RandAugment(3, m, ops=list(OPERATIONS)) for m in (9, 20, 30)]
+    with sample_context(0, 0, range(500)):
+        for policy in [*policies, TrivialAugment(list(OPERATIONS))]:
+            assert depth_in_picture(policy.drawn(500, hw)[0], hw).min() > 0.05
 
 
 @pytest.mark.parametrize("kind", POLICIES)

@@ -1,5 +1,6 @@
 """MixUp, CutMix and both: what the model and the loss see, against the definitions."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -188,13 +189,28 @@ def test_values_alike_are_blended() -> None:
 
 
 def test_parts_of_a_batch_have_the_gradients_of_the_whole() -> None:
-    def weights(parts: int) -> list[Tensor]:
-        learn = learner(CutMixUp(classes=CLASSES))
-        learn.parts.count = parts
-        learn.fit(1)
+    class Room(Callback):
+        """Lets three items of a batch fit into memory."""
+
+        def before_train(self, learn: Learner) -> None:
+            learn.parts.room["training"] = 3
+
+    class Parts(Callback):
+        def __init__(self) -> None:
+            self.sizes: list[int] = []
+
+        def after_pred(self, learn: Learner) -> None:
+            if learn.training:
+                self.sizes.append(len(learn.pred))
+
+    def weights(parts: list[int], *cbs: Callback) -> list[Tensor]:
+        learn, seen = learner(CutMixUp(classes=CLASSES)), Parts()
+        learn.fit(1, cbs=[seen, *cbs])
+        assert seen.sizes == parts
         return [p.detach().clone() for p in learn.model.parameters()]
 
-    for a, b in zip(weights(1), weights(3), strict=True):
+    whole, in_parts = weights([8, 8, 4]), weights([3, 3, 2, 3, 3, 2, 2, 2], Room())
+    for a, b in zip(whole, in_parts, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-5, atol=1e-6)
 
 
@@ -242,6 +258,58 @@ def test_what_cannot_be_mixed_is_refused() -> None:
         CutMixUp(p_cutmix=2)
 
 
+def test_the_scale_of_the_loss_stays_also_with_class_weights() -> None:
+    weight = torch.tensor([10.0, 10.0, 10.0, 10.0])
+    figures = []
+    for cbs in ([], [MixUp(p=0.0, classes=CLASSES)]):
+        learn = learner(*cbs, loss_func=CrossEntropyLossFlat(weight=weight), lr=0.0)
+        learn.fit(1)
+        figures.append(learn.recorder.values[0][0])
+    assert figures[0] == pytest.approx(figures[1], rel=1e-5)
+    for loss in (
+        nn.CrossEntropyLoss(weight=weight),
+        partial(F.cross_entropy, weight=weight),
+    ):
+        with pytest.raises(
+            TrainingError, match=r"not by their class weights, .* Use CrossEntropyLo"
+        ):
+            learner(MixUp(classes=CLASSES), loss_func=loss).fit(1)
+    with pytest.raises(
+        TrainingError, match=r"has no class to ignore, .*Flat\(ignore_index=\.\.\.\)"
+    ):
+        learner(CutMix(classes=CLASSES), loss_func=nn.CrossEntropyLoss(ignore_index=0)).fit(1)
+    smooth = nn.CrossEntropyLoss(label_smoothing=0.1, reduction="mean")
+    learner(MixUp(classes=CLASSES), loss_func=smooth).fit(1)
+
+
+def test_boxes_want_pictures_of_one_size() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Linear(2, 2)
+
+        def forward(self, a: Tensor, b: Tensor) -> Tensor:
+            out: Tensor = self.last(torch.stack([a.mean((1, 2, 3)), b.mean((1, 2, 3))], 1))
+            return out
+
+    def fit(side: int, cb: Callback) -> None:
+        triples = [
+            (torch.rand(1, 8, 8), torch.rand(1, side, side), torch.tensor(i % 2)) for i in range(4)
+        ]
+        dls = DataLoaders(DataLoader(triples, 4), DataLoader(triples, 4), device="cpu")
+        learn = Learner(dls, Both(), CrossEntropyLossFlat(), cbs=cb)
+        learn.logger = lambda row: None
+        learn.fit(1)
+
+    fit(8, CutMix(classes=2))
+    fit(4, MixUp(classes=2))
+    for cb in (CutMix(classes=2), CutMixUp(classes=2)):
+        with pytest.raises(
+            TrainingError, match=r"pictures of 8x8 and 4x4\. Bring them to one size"
+        ):
+            fit(4, cb)
+
+
 def test_inputs_that_cannot_be_mixed_are_refused() -> None:
     for kind, x, match in [
         (MixUp, torch.zeros(3, 4, 4, dtype=torch.uint8), r"an input is uint8.*IntToFloatTensor"),
@@ -272,8 +340,11 @@ def test_a_mixed_batch_can_be_drawn(kind: Any, picture_folder: Path) -> None:
         kind().show(learner().dls)
 
 
-class Stops(Callback):
-    """Ends the run by an error at a step, as if it were killed."""
+class _Stops(Callback):
+    """Ends the run by an error at a step, as if it were killed.
+
+    By its underscore it is no part of the run, which goes on without it.
+    """
 
     order = 2000
 
@@ -312,7 +383,7 @@ def test_a_run_that_was_stopped_goes_on_to_the_bit(
     whole = made()
     whole.fit(2)
     with pytest.raises(KeyError):
-        made(Checkpoints(every_steps=2), Stops(step)).fit(2)
+        made(Checkpoints(every_steps=2), _Stops(step)).fit(2)
     again = made(Checkpoints(every_steps=2))
     again.resume()
     assert [list(row) for row in again.recorder.values] == [

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 from presize.augment.geometry import Flip, RandomResizedCropGPU, Rotate
 from presize.augment.presets import aug_transforms
 from presize.callbacks.base import Callback
-from presize.callbacks.progressive import ProgressiveResize
+from presize.callbacks.checkpoint import Checkpoints
+from presize.callbacks.progressive import ProgressiveResize, _blank
 from presize.core.errors import TrainingError
 from presize.data.folders import ImageDataLoaders
 from presize.data.loader import DataLoader
@@ -194,11 +195,174 @@ def test_what_cannot_be_resized_is_named(picture_folder: Path) -> None:
     learn.model = nn.Sequential(nn.Flatten(), nn.Linear(192, 2))
     with pytest.raises(TypeError, match=r"batch transforms of presize's own loaders"):
         learn.fit(1)
-    dls = loaders(picture_folder, [])
-    learn = Learner(dls, nn.Linear(2, 2), cbs=ProgressiveResize({0: 16}))
-    learn.model.spec = {"img_size": 224, "name": "vit_b_16"}  # type: ignore[assignment]
-    with pytest.raises(TrainingError, match=r"this model, vit_b_16, was made for 224 pixels"):
+
+
+class Square(nn.Module):
+    """A model with dropout and batch norm that takes pictures of one size alone, if any is set."""
+
+    def __init__(self, side: int | None) -> None:
+        super().__init__()
+        self.side = side
+        self.body = nn.Sequential(nn.BatchNorm2d(3), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.head = nn.Sequential(nn.Dropout(), nn.Linear(12, 2))
+        self.looks: list[tuple[bool, tuple[int, ...]]] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.looks.append((self.training, tuple(x.shape)))
+        if self.side not in (None, x.shape[-1]):
+            raise AssertionError(f"Input height ({x.shape[-1]}) doesn't match model ({self.side}).")
+        if not self.training:
+            torch.rand(3)
+        out: Tensor = self.head(self.body(x))
+        return out
+
+
+def square(dls: DataLoaders, side: int | None, *cbs: Callback) -> Learner:
+    torch.manual_seed(0)
+    learn = Learner(dls, Square(side), cbs=cbs)
+    learn.logger = lambda row: None
+    with learn.no_bar():
         learn.fit(1)
+    return learn
+
+
+def test_a_model_of_one_size_is_found_out_with_the_first_batch(picture_folder: Path) -> None:
+    dls = loaders(picture_folder, aug_transforms(size=16))
+    for sizes in ({0: 16, 9: 24}, {0: 24}):
+        with pytest.raises(TrainingError, match=r"the model, Square, fails on a picture of 24x24"):
+            square(dls, 16, ProgressiveResize(sizes))
+    square(dls, 16, ProgressiveResize({0: 16}))
+    assert dls.one_batch()[0].shape[-2:] == (16, 16)
+
+
+def test_asking_the_model_leaves_no_trace(picture_folder: Path) -> None:
+    dls = loaders(picture_folder, aug_transforms(size=16))
+    asked = square(dls, None, ProgressiveResize({0: 16, 7: (20, 28), 8: 16}))
+    dls.train.set_epoch(0)
+    plain = square(dls, None)
+    looks, others = asked.model.looks, plain.model.looks
+    assert isinstance(looks, list) and isinstance(others, list)
+    assert looks[:2] == [(False, (1, 3, 16, 16)), (False, (1, 3, 20, 28))]
+    assert looks[2:] == others
+    state = plain.model.state_dict()
+    for name, value in asked.model.state_dict().items():
+        assert torch.equal(value, state[name]), name
+    assert asked.model.state_dict()["body.0.num_batches_tracked"] == 3
+
+
+def test_one_item_of_what_is_no_picture() -> None:
+    xb = (torch.ones(4, 5), torch.ones(4, 3, 8, 8), torch.ones(4, 2, 3, 3), {"a": torch.ones(4)})
+    shapes = [x.shape for x in _blank(xb, (6, 7))[:3]]
+    assert shapes == [(1, 5), (1, 3, 6, 7), (1, 2, 3, 3)]
+    assert _blank(xb, (6, 7))[3]["a"].shape == (1,)
+
+
+class _Fails(Callback):
+    """Fails at an event, as if the run were killed there."""
+
+    def __init__(self, event: str, order: float, at: int = 0) -> None:
+        self.order, self.event, self.at = order, event, at
+
+    def after_batch(self, learn: Learner) -> None:
+        if self.event == "after_batch" and learn.training and learn.train_iter == self.at:
+            raise KeyError("stop")
+
+    def before_fit(self, learn: Learner) -> None:
+        if self.event == "before_fit":
+            raise KeyError("stop")
+
+    def after_fit(self, learn: Learner) -> None:
+        if self.event == "after_fit":
+            raise KeyError("stop")
+
+
+@pytest.mark.parametrize("order", [-20, 200])
+@pytest.mark.parametrize("event", ["before_fit", "after_batch", "after_fit"])
+def test_the_loaders_are_as_before_whoever_fails(
+    event: str, order: float, picture_folder: Path
+) -> None:
+    dls = loaders(picture_folder, aug_transforms(size=32))
+    before = _sizes(dls)
+    resize = ProgressiveResize({0: 16})
+    with pytest.raises(KeyError):
+        trained(dls, 1, resize, _Fails(event, order, 2))
+    assert _sizes(dls) == before
+    assert sides(trained(dls, 1, resize).train) == [(16, 16)]
+    assert _sizes(dls) == before
+
+
+def test_a_size_that_was_left_behind_is_not_taken_for_the_own(
+    picture_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dls = loaders(picture_folder, aug_transforms(size=32))
+    before, resize = _sizes(dls), ProgressiveResize({0: 16}, valid=False)
+    with monkeypatch.context() as patch:
+        # As if after_fit had been interrupted before it did anything.
+        patch.setattr(ProgressiveResize, "after_fit", lambda self, learn: None)
+        trained(dls, 1, resize)
+    assert _sizes(dls) != before
+    assert sides(trained(dls, 1, resize).valid) == [(32, 32)]
+    assert _sizes(dls) == before
+
+
+class Clock(Callback):
+    """Sets the progress of the schedule as a limit of time does."""
+
+    order = -9
+    run_valid = False
+    progress = 0.0
+
+    def before_epoch(self, learn: Learner) -> None:
+        learn.pct_train = self.progress
+
+    def after_batch(self, learn: Learner) -> None:
+        self.progress = learn.pct_train
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"progress": self.progress}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.progress = state["progress"]
+
+
+def test_a_run_that_was_killed_keeps_the_size_of_its_epoch(
+    picture_folder: Path, tmp_path: Path
+) -> None:
+    def run(*cbs: Callback, resume: bool = False) -> Seen:
+        seen = Seen()
+        torch.manual_seed(0)
+        model = nn.Sequential(nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(12, 2))
+        dls = loaders(picture_folder, aug_transforms(size=32))
+        # The second size is due in the middle of the only epoch, and waits for its end.
+        resize = ProgressiveResize({0.0: 16, 0.3: 24})
+        learn = Learner(dls, model, cbs=[seen, Clock(), resize, *cbs], path=tmp_path)
+        learn.logger = lambda row: None
+        with learn.no_bar():
+            learn.resume() if resume else learn.fit(1)
+        return seen
+
+    whole = run()
+    with pytest.raises(KeyError):
+        run(Checkpoints(every_steps=1), _Fails("after_batch", 2000, 2))
+    rest = run(Checkpoints(every_steps=1), resume=True)
+    assert [x.shape[-1] for x in whole.train[0]] == [16] * 3
+    left = len(rest.train[0])
+    assert 0 < left < 3
+    for again, once in zip(rest.train[0], whole.train[0][-left:], strict=True):
+        assert torch.equal(again, once)
+
+
+def test_validating_in_the_middle_of_an_epoch_leaves_its_size(picture_folder: Path) -> None:
+    class Validates(Callback):
+        run_valid = False
+
+        def after_batch(self, learn: Learner) -> None:
+            learn.validate()
+
+    dls = loaders(picture_folder, aug_transforms(size=32))
+    seen = trained(dls, 1, ProgressiveResize({0: 16}, valid=False), Validates())
+    assert {tuple(x.shape[-2:]) for x in seen.train[0]} == {(16, 16)}
+    assert {tuple(x.shape[-2:]) for epoch in seen.valid for x in epoch} == {(32, 32)}
 
 
 def _sizes(dls: DataLoaders) -> list[Any]:

@@ -101,8 +101,9 @@ def _saturation(v: FloatArray) -> colour.Matrices:
 # Strengths of arXiv:1909.13719 and of the "wide" space of arXiv:2103.10158. Movements are shares
 # of a side: 150 of the 331 pixels of the first paper, 32 of 224 in the second. Light: mid-gray goes
 # to 0.5 * (1 -+ v), contrast and saturation are multiplied by 1 -+ v, as there; but in logit space,
-# so that no detail is cut off. Zoom and warp, of which neither paper has any, are as strong as in
-# `aug_transforms` a third of the way up.
+# so that no detail is cut off. Neither paper has zoom or warp. Zoom is as strong as in
+# `aug_transforms` a third of the way up. Warp is at most as strong as there: with more, two warps
+# and a translation bring the horizon, which is infinitely far away, into the picture.
 OPERATIONS: dict[str, Operation] = {
     "identity": Operation(0.0, 0.0),
     "shear_x": Operation(0.3, 0.99, maps=_shear_x),
@@ -114,8 +115,8 @@ OPERATIONS: dict[str, Operation] = {
     "contrast": Operation(0.9, 0.99, light=_contrast),
     "saturation": Operation(0.9, 0.99, light=_saturation),
     "zoom": Operation(0.3, 0.7, maps=_zoom),
-    "warp_x": Operation(0.6, 0.8, maps=_warp_x),
-    "warp_y": Operation(0.6, 0.8, maps=_warp_y),
+    "warp_x": Operation(0.2, 0.8, maps=_warp_x),
+    "warp_y": Operation(0.2, 0.8, maps=_warp_y),
 }
 USUAL: tuple[str, ...] = tuple(OPERATIONS)[:9]
 

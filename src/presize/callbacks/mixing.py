@@ -96,6 +96,8 @@ class _Mixing(Callback):
             self._refuse(f"the target is a {type(targets[0]).__name__}")
         y: Tensor = learn.yb[0]
         plan = self.plan(_draws_of(learn, type(self).__name__), len(y), _extent(learn.xb))
+        if plan.boxes is not None:
+            self._check_alike(learn.xb)
         learn.xb = tuple(self._mixed(x, plan) for x in learn.xb)
         labels = self._to_classes or isinstance(targets[0], TensorMultiCategory)
         self._for_metrics = larger_share(y, plan) if labels or _is_multilabel(learn) else None
@@ -166,6 +168,16 @@ class _Mixing(Callback):
             )
         return blend(x, plan)
 
+    def _check_alike(self, xb: tuple[Any, ...]) -> None:
+        """Refuse pictures of which a box of pixels would be different parts."""
+        sizes = {tuple(x.shape[-2:]): None for x in xb if isinstance(x, Tensor) and x.ndim == 4}
+        if len(sizes) > 1:
+            told = " and ".join(f"{height}x{width}" for height, width in sizes)
+            raise TrainingError(
+                f"{self!r} cuts the same pixels out of all inputs, but these are pictures of "
+                f"{told}. Bring them to one size, or use MixUp(), which takes inputs of any shape."
+            )
+
     def _probabilities(self, y: Tensor, learn: "Learner") -> Tensor:
         if y.ndim != 1:
             self._refuse(f"the target is of shape {list(y.shape)}, a class for each of many places")
@@ -197,8 +209,10 @@ class _Mixing(Callback):
         """Say whether targets are classes that become probabilities; False blends them."""
         kind = getattr(loss, "kind", None)
         plain = inner(loss)
-        takes = isinstance(plain, nn.CrossEntropyLoss) or plain is F.cross_entropy
-        if kind == "classes" or takes:
+        if kind == "classes":
+            return True
+        if isinstance(plain, nn.CrossEntropyLoss) or plain is F.cross_entropy:
+            self._check_scale(loss)
             return True
         if kind == "alike" or takes_alike(loss):
             return False
@@ -212,6 +226,21 @@ class _Mixing(Callback):
             "PyTorch, such as CrossEntropyLossFlat(); or tell: `my_loss.kind = 'classes'` if it "
             "takes probabilities [n, classes] in place of class numbers, `my_loss.kind = 'alike'` "
             "if it takes values of the shape of the outputs."
+        )
+
+    def _check_scale(self, loss: Callable[..., Any]) -> None:
+        """Refuse what PyTorch's cross-entropy does otherwise, or not, for probabilities."""
+        weighted = _setting(loss, "weight", None) is not None
+        if weighted and _setting(loss, "reduction", "mean") == "mean":
+            why, way = "divides by the number of items, not by their class weights", "weight=..."
+        elif _setting(loss, "ignore_index", -100) >= 0:
+            why, way = "has no class to ignore", "ignore_index=..."
+        else:
+            return
+        raise TrainingError(
+            f"{self!r} turns class numbers into probabilities, for which PyTorch's {name_of(loss)} "
+            f"{why}, so the loss would be another one than that of validation. Use "
+            f"CrossEntropyLossFlat({way}), which is the same for both."
         )
 
     def _refuse(self, why: str) -> None:
@@ -328,6 +357,12 @@ def _extent(xb: tuple[Any, ...]) -> tuple[int, int]:
     found = (x.shape[-2:] for x in xb if isinstance(x, Tensor) and x.ndim == 4)
     height, width = next(found, (1, 1))
     return int(height), int(width)
+
+
+def _setting(loss: Any, name: str, default: Any) -> Any:
+    """Return what a loss, a function or class of PyTorch, was set to, also in a partial."""
+    given: dict[str, Any] = getattr(loss, "keywords", {})
+    return given.get(name, getattr(inner(loss), name, default))
 
 
 def _is_multilabel(learn: "Learner") -> bool:

@@ -4,15 +4,22 @@ import warnings
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import torch
+from torch import Tensor
+
 from presize.augment.fused import AffineCoordTfm
 from presize.augment.geometry import RandomResizedCropGPU
 from presize.callbacks.base import Callback
+from presize.callbacks.resting import looks_for_rate
+from presize.core.device import map_tensors
 from presize.core.errors import TrainingError
 from presize.core.types import Size
 from presize.core.types import hw as height_width
 from presize.data.crops import CropTransform
 from presize.data.loaders import TfmdDL
+from presize.models.body import evaluating
 from presize.render.transform import PixelTransform
+from presize.train.microbatches import out_of_memory
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -44,6 +51,7 @@ class ProgressiveResize(Callback):
     """
 
     order = 5
+    run_valid = False
 
     def __init__(self, sizes: Mapping[int, Size] | Mapping[float, Size], *, valid: bool = True):
         self._parts = any(isinstance(key, float) for key in sizes)
@@ -57,7 +65,9 @@ class ProgressiveResize(Callback):
             raise ValueError("ProgressiveResize got no sizes. Give some: {0: 128, 3: 224}.")
         self.sizes = {key: height_width(size) for key, size in sorted(sizes.items())}
         self.valid = valid
-        self._fits: list[list[_Loader]] = []
+        self._loaders: list[_Loader] = []  # of the fit under way; none outside of one
+        self._looking = self._asked = False
+        self._size: HW | None = None
 
     def size_at(self, epoch: int, progress: float) -> HW | None:
         """Return the size in an epoch that begins at this progress, 0..1; None is the own one."""
@@ -70,41 +80,92 @@ class ProgressiveResize(Callback):
 
         Raises:
             TypeError: loaders that are not presize's own.
-            TrainingError: a model that takes one size only.
         """
-        spec: Any = getattr(learn.model, "spec", None)
-        fixed = spec.get("img_size") if isinstance(spec, dict) else None
-        if fixed is not None and set(self.sizes.values()) != {(fixed, fixed)}:
-            raise TrainingError(
-                f"{self!r} changes the size of the pictures, but this model, {spec['name']}, was "
-                f"made for {fixed} pixels and takes no other. Leave it out, or take an "
-                "architecture of convolutions."
-            )
-        loaders = [dl for dl in (learn.dls.train, learn.dls.valid) if dl is not None]
-        if self._fits:  # a rate is looked for in the middle of a fit: at the size that it is at
-            self._fits.append([])
+        if self._is_beside(learn):
             return
-        self._fits.append([_Loader(dl) for dl in loaders])
+        # What an interrupted fit may have left: its size is not the loaders' own.
+        self._release()
+        loaders = [dl for dl in (learn.dls.train, learn.dls.valid) if dl is not None]
+        self._loaders = [_Loader(dl) for dl in loaders]
+        self._looking, self._asked = looks_for_rate(learn), False
         self._warn_of_enlarging(loaders)
 
     def before_train(self, learn: "Learner") -> None:
         """Give all loaders the size of the epoch."""
-        self._set(self.size_at(learn.epoch, learn.pct_train))
+        if not self._is_beside(learn):
+            self._set(self.size_at(learn.epoch, learn.pct_train))
+
+    def before_batch(self, learn: "Learner") -> None:
+        """Ask the model with the first batch, which shows what its inputs are.
+
+        Raises:
+            TrainingError: a model that does not take all sizes.
+        """
+        if not self._asked:
+            self._asked = True
+            self._ask(learn)
 
     def before_validate(self, learn: "Learner") -> None:
         """Give the loaders back their own size, if validation is to have that."""
         if not self.valid:
-            self._set(None)
+            self._give(None)
+
+    def after_validate(self, learn: "Learner") -> None:
+        """Go on with the size of the epoch where somebody validated in its middle."""
+        if not self.valid:
+            self._give(self._size)
 
     def after_fit(self, learn: "Learner") -> None:
         """Leave the loaders as they were."""
+        if not self._is_beside(learn):
+            self._release()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the size under way, which an epoch that is gone on with keeps to its end."""
+        return {"size": None if self._size is None else list(self._size)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Give all loaders the size that a killed run was at."""
+        size = state.get("size")
+        self._set(None if size is None else (size[0], size[1]))
+
+    def _is_beside(self, learn: "Learner") -> bool:
+        """Say whether a rate is looked for in the middle of a fit: at the size that it is at."""
+        return bool(self._loaders) and looks_for_rate(learn) and not self._looking
+
+    def _release(self) -> None:
         self._set(None)
-        if self._fits:
-            self._fits.pop()
+        self._loaders = []
 
     def _set(self, size: HW | None) -> None:
-        for loader in self._fits[-1] if self._fits else ():
+        self._size = size
+        self._give(size)
+
+    def _give(self, size: HW | None) -> None:
+        for loader in self._loaders:
             loader.set(size)
+
+    def _ask(self, learn: "Learner") -> None:
+        """Show the model one blank picture of each size, without a trace in it."""
+        on_cuda = [learn.place] if learn.place.type == "cuda" else []
+        for size in dict.fromkeys(self.sizes.values()):
+            blank = _blank(learn.xb, size)
+            try:
+                with (
+                    torch.random.fork_rng(on_cuda),  # a model may draw in eval mode, too
+                    evaluating(learn.model),
+                    learn.precision.autocast(learn.place),
+                ):
+                    learn.model(*blank)
+            except Exception as error:
+                if out_of_memory(error):
+                    raise
+                raise TrainingError(
+                    f"{self!r}: the model, {_name(learn.model)}, fails on a picture of "
+                    f"{size[0]}x{size[1]} pixels ({error}). Some architectures take the one size "
+                    "that they were made for, img_size. Leave ProgressiveResize out, or take an "
+                    "architecture of convolutions."
+                ) from error
 
     def _warn_of_enlarging(self, loaders: list[Any]) -> None:
         for dl in loaders:
@@ -163,6 +224,23 @@ class _Loader:
             self.pipeline.add([self.added])
         else:
             self.added.size = size
+
+
+def _blank(xb: tuple[Any, ...], size: HW) -> list[Any]:
+    """Return one item of each input, where those of the first picture's size are blank."""
+    sides = [x.shape[-2:] if isinstance(x, Tensor) and x.ndim == 4 else None for x in xb]
+    picture = next(filter(None, sides), None)
+    return [
+        map_tensors(lambda t: t[:1] if t.ndim else t, x)
+        if its is None or its != picture
+        else x.new_zeros(1, x.shape[1], *size)
+        for x, its in zip(xb, sides, strict=True)
+    ]
+
+
+def _name(model: Any) -> str:
+    spec = getattr(model, "spec", None)
+    return str(spec["name"]) if isinstance(spec, dict) and "name" in spec else type(model).__name__
 
 
 def _fits(key: object, *, parts: bool) -> bool:
