@@ -4,7 +4,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from presize.core.randomness import set_seed
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
-from presize.train.optim import SGD
+from presize.speed import find_batch_size
+from presize.train.optim import SGD, Adam
 from presize.train.switches import PLAIN, AutoReport, Switches
 
 WORKER = Path(__file__).with_name("speed_worker.py")
@@ -114,6 +116,29 @@ def test_auto_and_find_batch_size_leave_no_trace() -> None:
     assert learn.xb == () and learn.pred is None
     if report.chosen == PLAIN:
         assert learn.precision is precision
+
+
+@pytest.mark.parametrize("measure", [lambda n: speed.auto(n, 1, verbose=False), find_batch_size])
+def test_a_loader_that_draws_from_the_random_state(measure: Callable[[Learner], object]) -> None:
+    learn = learner(nn.Identity())
+    items = [(torch.randn(3, 6, 6), i % 2) for i in range(8)]
+    learn.dls = DataLoaders(torch.utils.data.DataLoader(items, 4, shuffle=True), None)
+    before = torch.get_rng_state()
+    measure(learn)
+    assert torch.equal(before, torch.get_rng_state())
+
+
+@pytest.mark.parametrize("opt_func", [Adam, partial(SGD, mom=0.9)], ids=["Adam", "SGD"])
+def test_averages_follow_the_weights_into_the_layout_that_is_chosen(opt_func: object) -> None:
+    learn = learner(SlowUnless(LAST), opt_func=opt_func)
+    with learn.no_logging():
+        learn.fit(1, 0.01)
+    weight = learn.model[1].weight
+    learn.model(torch.randn(2, 3, 6, 6)).sum().backward()  # of a step under way
+    assert speed.auto(learn, 2, verbose=False).chosen.channels_last
+    assert not weight.is_contiguous() and weight.grad.stride() == weight.stride()
+    averages = [v for v in learn.opt.state[weight].values() if v.shape == weight.shape]
+    assert averages and all(v.stride() == weight.stride() for v in averages)
 
 
 def test_training_after_auto_is_what_it_would_have_been() -> None:

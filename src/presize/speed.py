@@ -15,6 +15,7 @@ from presize.core.allocator import memory_kept
 from presize.core.errors import TrainingError
 from presize.data.caching.memory import available_memory
 from presize.models.small_maps import small_maps
+from presize.train.distributed import from_first
 from presize.train.measuring import Measurement, switch_to
 from presize.train.memory_need import largest, trained_bytes
 from presize.train.precision import Precision
@@ -60,13 +61,11 @@ def auto(
             f"auto measures 1 step or more for 1 epoch or more, but got steps={steps}, "
             f"epochs={epochs}."
         )
-    batch = _batch(learn)
     learn.place_model()
     before = Switches(learn.precision.kind, learn.channels_last, learn.compile)
     precision, chosen = learn.precision, before
     try:
-        with _measuring(learn):
-            trial = Measurement(learn, batch)
+        with _measuring(learn) as trial:
             trial.compare(candidates(learn.device), steps)
             chosen = _agreed(learn, trial)
             note = _why_not_compiled(learn, trial, chosen, epochs, compile)
@@ -105,13 +104,11 @@ def find_batch_size(learn: "Learner", start: int = 8, max: int | None = None) ->
             f"start={start}, max={max}."
         )
     limit = _items_to_train_on(learn) if max is None else max
-    batch = _batch(learn)
     learn.place_model()
     settings = Switches(learn.precision.kind, learn.channels_last, learn.compile)
     precision = learn.precision
     try:
-        with _measuring(learn):
-            trial = Measurement(learn, batch)
+        with _measuring(learn) as trial:
             uncompiled = replace(settings, compile=False)
             if learn.device.type == "cpu":
                 found = min(_estimated(learn, trial, uncompiled), limit)
@@ -130,23 +127,20 @@ def find_batch_size(learn: "Learner", start: int = 8, max: int | None = None) ->
 
 
 @contextmanager
-def _measuring(learn: "Learner") -> Iterator[None]:
-    """Have a model that trains all its layers, and that is as it was afterwards."""
-    with (
-        no_trace(learn),
-        memory_kept(learn.device),
-        small_maps(learn.model, learn.device),
-        warnings.catch_warnings(),
-    ):
-        warnings.simplefilter("ignore")  # about ways that are only tried
-        learn.model.train()
-        for weight in learn.model.parameters():
-            weight.requires_grad_(weight.is_floating_point())
-        learn.model.zero_grad()
-        try:
-            yield
-        finally:
-            learn.forget_batch()
+def _measuring(learn: "Learner") -> Iterator[Measurement]:
+    """Train all layers of the model on a batch; all is as it was afterwards."""
+    with no_trace(learn), memory_kept(learn.device), small_maps(learn.model, learn.device):
+        batch = _batch(learn)  # which may draw from the random state, too
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about ways that are only tried
+            learn.model.train()
+            for weight in learn.model.parameters():
+                weight.requires_grad_(weight.is_floating_point())
+            learn.model.zero_grad()
+            try:
+                yield Measurement(learn, batch)
+            finally:
+                learn.forget_batch()
 
 
 def _why_not_compiled(
@@ -176,11 +170,7 @@ def _agreed(learn: "Learner", trial: Measurement) -> Switches:
 
 
 def _from_first(learn: "Learner", number: int) -> int:
-    if learn.ranks.world == 1:
-        return number
-    told = torch.tensor(number, device=learn.device)
-    torch.distributed.broadcast(told, 0)
-    return int(told)
+    return number if learn.ranks.world == 1 else from_first(number)
 
 
 def _estimated(learn: "Learner", trial: Measurement, way: Switches) -> int:

@@ -1,6 +1,8 @@
 """Convolutions over maps smaller than their kernel, against PyTorch's own."""
 
 import copy
+import io
+import pickle
 
 import pytest
 import torch
@@ -78,19 +80,48 @@ def test_other_kinds_of_convolution_are_left_alone(monkeypatch, layer):
     assert products(monkeypatch, layer, torch.randn(2, 2, 1, 1)) == 0
 
 
-def test_the_model_is_as_before_afterwards_and_can_be_copied_meanwhile():
+def saved_and_read(model):
+    file = io.BytesIO()
+    torch.save(model, file)
+    file.seek(0)
+    return torch.load(file, weights_only=False)
+
+
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, saved_and_read]
+    + [lambda m, p=p: pickle.loads(pickle.dumps(m, p)) for p in range(pickle.HIGHEST_PROTOCOL + 1)],
+)
+def test_what_is_copied_or_saved_meanwhile_is_a_plain_model(copied):
     model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1), nn.ReLU())
+    attributes, told = set(model[0].__dict__), repr(model)
     x = torch.randn(2, 2, 1, 1)
+    expected = model(x)
     with small_maps(model, CPU), small_maps(model, CPU):
-        twin = copy.deepcopy(model)
-    assert "_conv_forward" not in model[0].__dict__
-    torch.testing.assert_close(twin(x), model(x))
+        twin = nn.Sequential(copied(model[0]), nn.ReLU())
+        assert repr(model) == told and type(model[0]) is not nn.Conv2d
+        assert isinstance(model[0], nn.Conv2d)
+    for layer in (model[0], twin[0]):
+        assert type(layer) is nn.Conv2d
+        assert set(layer.__dict__) == attributes
+    with small_maps(twin, CPU):
+        assert type(twin[0]) is not nn.Conv2d, "a copy is as fast"
+        torch.testing.assert_close(twin(x), expected)
+    assert all(map(torch.equal, twin.parameters(), model.parameters()))
+
+
+def test_a_layer_that_somebody_wraps_meanwhile_stays_wrapped():
+    layer = nn.Conv2d(2, 3, 3, padding=1)
+    with small_maps(layer, CPU):
+        torch.nn.utils.parametrizations.weight_norm(layer)
+    assert torch.nn.utils.parametrize.is_parametrized(layer)
+    layer(torch.randn(2, 2, 4, 4))
 
 
 def test_another_device_is_left_alone():
     model = nn.Sequential(nn.Conv2d(2, 3, 3, padding=1))
     with small_maps(model, torch.device("cuda")):
-        assert "_conv_forward" not in model[0].__dict__
+        assert type(model[0]) is nn.Conv2d
 
 
 def test_a_single_picture_without_a_batch():

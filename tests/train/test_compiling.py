@@ -20,6 +20,7 @@ from presize.data.loaders import DataLoaders
 from presize.learner import Learner
 from presize.models.arch import create_vision_model
 from presize.train.compiling import compile_model, is_compiled, uncompile
+from presize.train.microbatches import sizes_of
 
 
 @pytest.fixture(autouse=True)
@@ -43,7 +44,7 @@ def counted(net: nn.Module, batch_size: int | None) -> Any:
 def test_only_regular_training_batches_are_compiled_and_only_once() -> None:
     net, x = small_net(), torch.randn(8, 3, 6, 6)
     compiled = counted(net, 8)
-    for n in (8, 8, 5, 8, 3, 7, 8):
+    for n in (8, 8, 5, 8, 6, 7, 8):
         net(x[:n]).sum().backward()
     assert compiled.frame_count == 1
     net.eval()
@@ -80,6 +81,18 @@ def test_halves_and_quarters_of_a_batch_are_compiled_for_when_memory_ran_out() -
     for n in (8, 4, 4, 2, 2):
         net(x[:n])
     assert compiled.frame_count == 3
+
+
+@pytest.mark.parametrize(("batch_size", "room", "sizes"), [(10, 3, {3, 2}), (100, 13, {13, 12})])
+def test_all_parts_of_a_batch_are_compiled_for(batch_size: int, room: int, sizes: set[int]) -> None:
+    net, x = small_net(), torch.randn(batch_size, 3, 6, 6)
+    compiled = counted(net, batch_size)
+    assert set(sizes_of(batch_size, room)) == sizes
+    for n in sizes_of(batch_size, room):
+        net(x[:n])
+    assert compiled.frame_count == 2
+    net(x[: batch_size - 1])
+    assert compiled.frame_count == 2
 
 
 def test_without_a_regular_size_all_sizes_share_two_compilations() -> None:

@@ -150,6 +150,23 @@ def test_what_fits_is_found_out_by_trying() -> None:
     assert trial.learn.model.weight.grad is None and trial.learn.opt is None
 
 
+def test_averages_stay_in_the_layout_of_their_way() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(64, 2))
+    batch = torch.randn(2, 3, 6, 6), torch.tensor([0, 1])
+    learn = Learner(DataLoaders([batch], [batch]), net, loss_func=F.cross_entropy)
+    learn.place_model()
+    last = Switches(channels_last=True)
+    trial = Measurement(learn, batch)
+    for way in (PLAIN, last, PLAIN, last):
+        trial._use(way)
+        trial._steps(1)
+        average = learn.opt.state[net[0].weight]["exp_avg"]
+        assert average.stride() == net[0].weight.stride()
+    switch_to(learn, PLAIN)  # the optimizer that stays follows
+    average = learn.opt.state[net[0].weight]["exp_avg"]
+    assert average.is_contiguous() and net[0].weight.is_contiguous()
+
+
 def test_switching() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3))
     learn = Learner(DataLoaders([BATCH], [BATCH]), net, loss_func=F.cross_entropy)

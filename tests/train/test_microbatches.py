@@ -3,18 +3,22 @@
 import subprocess
 import sys
 import textwrap
+import warnings
+from collections import namedtuple
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
+from presize.callbacks.base import Callback, CancelBatch
 from presize.core.errors import TrainingError
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
+from presize.train.losses import CrossEntropyLossFlat
 from presize.train.metrics import accuracy
-from presize.train.microbatches import out_of_memory
+from presize.train.microbatches import next_smaller, out_of_memory, sizes_of
 from presize.train.optim import SGD, Adam
 
 
@@ -60,7 +64,8 @@ def test_weights_losses_and_metrics_are_those_of_whole_batches(room, parts, back
         whole.fit(2, 0.1)
         with pytest.warns(UserWarning, match="Memory ran out. Batches of 10 are computed in"):
             cut.fit(2, 0.1)
-    assert cut.parts.count == parts
+    assert cut.parts.room["training"] == room
+    assert cut.model.sizes.count(room) >= parts
     assert max(cut.model.sizes[-4:]) <= 10
     for one, other in zip(whole.model.parameters(), cut.model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
@@ -80,12 +85,12 @@ def test_with_accumulation_the_step_stays_the_same_too():
 
 def test_validation_alone_is_cut_as_well():
     cut = learner(Small(6))
-    with cut.no_logging(), pytest.warns(UserWarning, match="computed in 2 parts"):
+    with cut.no_logging(), pytest.warns(UserWarning, match="in 2 parts from here on where"):
         loss, right = cut.validate()
     whole = learner(Small(99))
     with whole.no_logging():
         assert [loss, right] == pytest.approx(list(whole.validate()))
-    with cut.no_logging():
+    with cut.no_logging(), pytest.warns(UserWarning, match="in 2 parts"):
         preds, targets = cut.get_preds()
     torch.testing.assert_close(preds, whole.get_preds()[0])
     assert len(targets) == 25
@@ -108,9 +113,9 @@ def test_in_the_middle_of_a_step_what_was_added_is_dropped_and_the_warning_says_
             return super().forward(x)
 
     cut = learner(Later(99), accumulate=2, n=n)
-    told = "The step under way is made of this batch alone."
-    with cut.no_logging(), pytest.warns(UserWarning, match=told):
+    with cut.no_logging(), pytest.warns(UserWarning, match="Memory ran out") as told:
         cut.fit(1, 0.1)
+    assert "The step under way is made of this batch alone." in str(told[0].message)
     twin = Small(99)
     opt = torch.optim.SGD(twin.parameters(), 0.1)
     batches = list(cut.dls.train)
@@ -120,6 +125,169 @@ def test_in_the_middle_of_a_step_what_was_added_is_dropped_and_the_warning_says_
         opt.step()
         opt.zero_grad()
     torch.testing.assert_close(cut.model.layer.weight, twin.layer.weight, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        nn.CrossEntropyLoss(weight=torch.tensor([10.0, 1.0, 0.1])),
+        CrossEntropyLossFlat(weight=torch.tensor([10.0, 1.0, 0.1])),
+        nn.CrossEntropyLoss(ignore_index=2),
+        nn.CrossEntropyLoss(reduction="sum"),
+    ],
+    ids=["weight", "weight, flat", "ignore_index", "sum"],
+)
+def test_losses_that_do_not_average_over_items(loss):
+    whole, cut = (learner(Small(room), n=20, loss_func=loss) for room in (99, 5))
+    with whole.no_logging(), cut.no_logging():
+        whole.fit(1, 0.01)
+        with pytest.warns(UserWarning, match="Memory ran out") as told:
+            cut.fit(1, 0.01)
+    assert str(told[0].message).endswith("tells what fits.")
+    torch.testing.assert_close(whole.model.layer.weight, cut.model.layer.weight)
+    assert list(cut.recorder.values[0]) == pytest.approx(list(whole.recorder.values[0]), rel=1e-4)
+
+
+def test_a_part_in_which_no_target_counts():
+    def made(room):
+        data = sorted(pairs(10), key=lambda item: int(item[1]) == 2)
+        learn = learner(Small(room), loss_func=nn.CrossEntropyLoss(ignore_index=2))
+        learn.dls = DataLoaders(DataLoader(data, 10, shuffle=False), None, device="cpu")
+        assert any(int(y) != 2 for _, y in data) and all(int(y) == 2 for _, y in data[-2:])
+        return learn
+
+    whole, cut = made(99), made(2)
+    with whole.no_logging(), cut.no_logging():
+        whole.fit(1, 0.1)
+        with pytest.warns(UserWarning, match="Memory ran out"):
+            cut.fit(1, 0.1)
+    torch.testing.assert_close(whole.model.layer.weight, cut.model.layer.weight)
+    assert cut.recorder.losses == pytest.approx(whole.recorder.losses)
+
+
+def test_a_loss_that_is_not_known_comes_with_a_proviso():
+    def by_root(pred, y):
+        return F.cross_entropy(pred, y).sqrt()
+
+    cut = learner(Small(5), loss_func=by_root)
+    with cut.no_logging(), pytest.warns(UserWarning, match="Memory ran out") as told:
+        cut.fit(1)
+    expected = "are those of the whole batch if by_root is a mean over its items."
+    assert [expected in str(warning.message) for warning in told] == [True, False]
+
+
+def test_parts_are_equal_and_more_than_one_item_where_that_can_be():
+    assert sizes_of(10, 3) == (3, 3, 2, 2)
+    assert sizes_of(10, 99) == (10,)
+    assert sizes_of(5, 1) == (1,) * 5
+    for items in range(2, 70):
+        size = items
+        while size > 3 or (size == 3 and items % 2 == 0):
+            size = next_smaller(size)
+            sizes = sizes_of(items, size)
+            assert sum(sizes) == items and max(sizes) - min(sizes) <= 1
+            assert 2 <= min(sizes) <= max(sizes) <= size
+            size = max(sizes)
+    assert [next_smaller(size) for size in (3, 2)] == [2, 1]
+
+
+@pytest.mark.parametrize(("bs", "n", "room"), [(10, 20, 3), (9, 18, 4), (8, 15, 3), (8, 16, 2)])
+def test_norm_layers_get_no_single_items(bs, n, room):
+    model = Small(room)
+    model.layer = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    cut = learner(model, bs=bs, n=n)
+    with cut.no_logging(), pytest.warns(UserWarning, match="Memory ran out"):
+        cut.fit(1)
+
+
+def test_an_error_in_a_part_says_that_it_is_one():
+    model = Small(2)
+    model.layer = nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 3))
+    cut = learner(model, bs=5, n=5)
+    with (
+        cut.no_logging(),
+        pytest.warns(UserWarning, match="Memory ran out"),
+        pytest.raises(ValueError, match="more than 1 value per channel") as caught,
+    ):
+        cut.fit(1)
+    told = "In a part of 1 of the 5 items of a batch: memory had run out."
+    assert told in caught.value.__notes__
+
+
+@pytest.mark.parametrize("event", ["after_pred", "after_loss", "before_backward"])
+def test_a_batch_that_is_cancelled_in_a_part_is_whole_again(event):
+    class Cancel(Callback):
+        calls, seen = 0, ()
+
+        def after_cancel_batch(self, learn):
+            self.seen = (len(learn.xb[0]), len(learn.yb[0]))
+
+    def cancel(self, learn):
+        self.calls += learn.training
+        if self.calls == 4:
+            raise CancelBatch
+
+    callback = type("CancelSecond", (Cancel,), {event: cancel})()
+    cut = learner(Small(5), cbs=callback)
+    with cut.no_logging(), pytest.warns(UserWarning, match="Memory ran out"):
+        cut.fit(1)
+    assert callback.seen == (10, 10)
+
+
+def test_training_and_asking_have_room_of_their_own():
+    class Asked(Small):
+        def forward(self, x):
+            if self.training:
+                self.sizes.append(len(x))
+                return self.layer(x)
+            return super().forward(x)
+
+    cut = learner(Asked(6), n=20)
+    with cut.no_logging(), pytest.warns(UserWarning, match="in 2 parts"):
+        cut.fit(1)
+    assert cut.parts.room == {"asking": 5}
+    assert cut.model.sizes[:2] == [10, 10]
+    # Smaller batches are computed whole, whatever the larger ones were cut into.
+    cut.model.sizes.clear()
+    cut.dls = DataLoaders(DataLoader(pairs(8), 4), DataLoader(pairs(8), 4), device="cpu")
+    with cut.no_logging():
+        cut.fit(1)
+    assert cut.model.sizes == [4] * 4
+
+
+def test_beginning_anew_forgets_the_room():
+    parts = learner(Small(9)).parts
+    parts.room["training"] = 3
+    parts.begin()
+    assert parts.room == {}
+
+
+def test_every_kind_of_output_is_joined():
+    Out = namedtuple("Out", "scores aux number")
+
+    class Several(Small):
+        def forward(self, x):
+            scores = super().forward(x)
+            return Out(scores, None, scores.mean())
+
+    seen = []
+
+    def loss(pred, y):
+        return F.cross_entropy(pred.scores, y)
+
+    def note(pred, y):
+        seen.append(pred)
+        return torch.tensor(0.0)
+
+    for room in (99, 3):
+        learn = learner(Several(room), n=10, loss_func=loss, metrics=note, lr=0.0)
+        learn.dls = DataLoaders(DataLoader(pairs(10), 10), DataLoader(pairs(10), 10), device="cpu")
+        with learn.no_logging(), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            learn.validate()
+    whole, cut = seen
+    torch.testing.assert_close(cut.scores, whole.scores)
+    assert cut.aux is None and cut.number.shape == ()
 
 
 def test_not_even_one_item_fits():
@@ -141,7 +309,7 @@ def test_another_error_is_raised_as_it_is():
     cut = learner(Wrong(1))
     with cut.no_logging(), pytest.raises(RuntimeError, match="cannot be multiplied"):
         cut.fit(1)
-    assert cut.parts.count == 1
+    assert cut.parts.room == {}
 
 
 def test_several_inputs_and_outputs_are_cut_together():
@@ -208,7 +376,7 @@ resource.setrlimit(resource.RLIMIT_AS, (size + (400 << 20),) * 2)
 with warnings.catch_warnings(record=True) as told, learn.no_logging():
     warnings.simplefilter("always")
     learn.fit(1)
-print(learn.parts.count, sum("Memory ran out" in str(w.message) for w in told))
+print(learn.parts.room["training"], sum("Memory ran out" in str(w.message) for w in told))
 """
 
 
@@ -219,6 +387,6 @@ def test_a_process_that_really_has_no_more_memory_goes_on():
         [sys.executable, "-c", script], check=False, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stderr
-    parts, told = map(int, done.stdout.split())
-    assert parts > 1
+    room, told = map(int, done.stdout.split())
+    assert 1 < room < 64
     assert told >= 1

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from presize.callbacks.base import Callback
 from presize.core.device import map_tensors, to_detach, to_float
+from presize.core.joining import concatenate as concatenate
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -72,22 +73,6 @@ class GatherPredsCallback(Callback):
     def all_losses(self) -> Tensor | None:
         """Return the loss of each item, None where there are no targets."""
         return torch.cat(self.losses) if self.losses else None
-
-
-def concatenate(batches: list[Any]) -> Any:
-    """Join batches along the first axis; nested tuples are joined element by element."""
-    if not batches:
-        return None
-    head = batches[0]
-    if isinstance(head, Tensor):
-        joined = torch.cat([b.as_subclass(Tensor) for b in batches])
-        return joined if type(head) is Tensor else joined.as_subclass(type(head))
-    if isinstance(head, tuple | list):
-        parts = [concatenate([b[i] for b in batches]) for i in range(len(head))]
-        return type(head)(parts)
-    if isinstance(head, dict):
-        return {key: concatenate([b[key] for b in batches]) for key in head}
-    return [item for b in batches for item in b]
 
 
 def reorder(values: Any, order: Tensor) -> Any:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from presize.core.errors import TrainingError, did_you_mean
+from presize.train.microbatches import next_smaller, sizes_of
 
 Mode: TypeAlias = Literal[
     "default", "reduce-overhead", "max-autotune-no-cudagraphs", "max-autotune"
@@ -38,9 +39,9 @@ def compile_model(
         mode: True or "default"; "reduce-overhead" for small models, whose kernels a GPU waits for;
             "max-autotune-no-cudagraphs" and "max-autotune", which take minutes to compile; False
             for none, see `uncompile`.
-        batch_size: the items of a regular batch, or of its halves and quarters once memory ran
-            out; None compiles for the first size that comes and, with a size that may vary, once
-            more for all others.
+        batch_size: the items of a regular batch, whose parts are compiled for as well once memory
+            ran out; None compiles for the first size that comes and, with a size that may vary,
+            once more for all others.
         backend: what torch.compile hands the graph to.
 
     Raises:
@@ -123,11 +124,13 @@ class CompiledPass:
 
 
 def _parts(batch_size: int) -> list[int]:
-    """Return a batch size and those of the halves, quarters … that a batch may be cut into."""
-    sizes, count = [batch_size], 2
-    while count < batch_size and count <= 64:
-        sizes.append(-(-batch_size // count))
-        count *= 2
+    """Return a batch size and those of the parts that it may be cut into when memory runs out."""
+    sizes, room = [batch_size], batch_size
+    while room > max(2, batch_size // 64):
+        room = next_smaller(room)
+        parts = sizes_of(batch_size, room)
+        sizes += parts
+        room = max(parts)
     return sizes
 
 

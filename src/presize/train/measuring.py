@@ -168,6 +168,7 @@ class Measurement:
 
     def _use(self, way: Switches) -> None:
         learn = self.learn
+        learn.opt = None  # the averages of another way stay in the layout of that way
         switch_to(learn, way, batch_size=self.items)
         if way not in self._made:
             learn.create_opt()
@@ -215,7 +216,7 @@ def switch_to(learn: "Learner", way: Switches, batch_size: int | None = None) ->
     if learn.precision.kind != way.precision:
         learn.precision = Precision(way.precision)
     learn.channels_last, learn.compile = way.channels_last, way.compile
-    lay_out(learn.model, channels_last=way.channels_last)
+    lay_out(learn.model, learn.opt, channels_last=way.channels_last)
     if batch_size is not None or not way.compile:
         compile_model(learn.model, way.compile, batch_size=batch_size)
 

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from presize.core.errors import ModelFileError
+from presize.train.layout import follow_layout
 
 # How an optimizer computes, not what: these stay as they are on the machine that goes on.
 _MACHINE = frozenset({"foreach", "fused", "capturable", "differentiable"})
@@ -72,6 +73,7 @@ def restore_optimizer(
         }
         groups.append(values | kept)
     opt.load_state_dict({"state": state, "param_groups": groups})
+    follow_layout(opt)
 
 
 def _check_same(opt: Optimizer, meta: Mapping[str, Any]) -> None:
