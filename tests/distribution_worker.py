@@ -7,18 +7,21 @@ import json
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader as TorchLoader
+from torch.utils.data import DistributedSampler
 
 from presize.callbacks.base import Callback, CancelBatch
 from presize.callbacks.checkpoint import Checkpoints
 from presize.callbacks.ema import EMA
 from presize.core.errors import TrainingError
-from presize.core.randomness import draws
+from presize.core.randomness import draws, set_seed
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders
 from presize.distribution import distrib_ctx
@@ -26,7 +29,7 @@ from presize.learner import Learner
 from presize.train.metrics import F1Score, accuracy
 from presize.train.optim import SGD
 
-N, N_VALID, FEATURES, CLASSES = 27, 13, 6, 3
+N, N_VALID, FEATURES, CLASSES = 29, 13, 6, 3
 BS = 8  # in one process
 
 
@@ -38,13 +41,36 @@ def data(n: int, seed: int) -> list[tuple[Tensor, Tensor]]:
     return list(zip(x, y, strict=True))
 
 
-def learner(world: int, n: int = N, n_valid: int = N_VALID, **options: Any) -> Learner:
+class Counted(nn.Module):
+    """A weight more than SGD steps one by one, and a buffer that is no weight."""
+
+    counted: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(5))
+        self.register_buffer("counted", torch.zeros(()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Scale, and shift by the count of training batches."""
+        if self.training:
+            self.counted += 1
+        return x * self.scale + 0.01 * self.counted
+
+
+def learner(
+    world: int,
+    n: int = N,
+    n_valid: int = N_VALID,
+    last: Callable[[], nn.Module] = nn.Tanh,
+    **options: Any,
+) -> Learner:
     """A learner whose batches in all processes together have BS items."""
     torch.manual_seed(5)
     bs = BS // world
     train = DataLoader(data(n, 0), bs=bs, shuffle=True, after_item=_noise, split_idx=0)
     valid = DataLoader(data(n_valid, 1), bs=bs, split_idx=1)
-    body, head = nn.Sequential(nn.Linear(FEATURES, 5), nn.Tanh()), nn.Linear(5, CLASSES)
+    body, head = nn.Sequential(nn.Linear(FEATURES, 5), last()), nn.Linear(5, CLASSES)
     model = nn.Sequential(body, head)
     learn = Learner(
         DataLoaders(train, valid, device="cpu"),
@@ -77,7 +103,7 @@ def result(learn: Learner) -> dict[str, Any]:
 
 
 def two_epochs(world: int) -> dict[str, Any]:
-    """The last batch has 3 items, so that one process has two of them."""
+    """The last batch has 5 items, so that one process has three of them."""
     learn = learner(world)
     with distrib_ctx(learn):
         learn.fit(2)
@@ -96,7 +122,7 @@ def two_epochs(world: int) -> dict[str, Any]:
 
 def accumulated(world: int) -> dict[str, Any]:
     """Steps of two batches, the last of one and of fewer items."""
-    learn = learner(world, n=43, accumulate=2)
+    learn = learner(world, n=45, accumulate=2)
     with distrib_ctx(learn):
         learn.fit(1)
     return result(learn)
@@ -119,8 +145,11 @@ def hardly_validated(world: int) -> dict[str, Any]:
 
 
 def sharded(world: int) -> dict[str, Any]:
-    """Each process has a part of the weights; the body is frozen at first, and then it is not."""
-    learn = learner(world, n_valid=9)
+    """Each process has a part of the weights; the body is frozen at first, and then it is not.
+
+    Averages are kept of parts and of a buffer that is whole.
+    """
+    learn = learner(world, n_valid=9, last=Counted, cbs=EMA(0.8))
     model, parameters = learn.model, list(learn.model.parameters())
     with distrib_ctx(learn, fsdp=True):
         learn.fine_tune(1, 0.3)
@@ -164,6 +193,15 @@ def cancelled(world: int) -> dict[str, Any]:
     return result(learn)
 
 
+def both(world: int) -> dict[str, Any]:
+    """One loader to train and to validate; in training the last item is left out."""
+    learn = learner(world, n=17)
+    learn.dls = DataLoaders(learn.dls.train, learn.dls.train, device="cpu")
+    with distrib_ctx(learn):
+        learn.fit(2)
+    return result(learn)
+
+
 def limited(world: int) -> dict[str, Any]:
     """A fit ends when its time is over: after the same step in all processes."""
     learn = learner(world)
@@ -176,7 +214,7 @@ def errors(world: int) -> dict[str, Any]:
     """What is said of data that differs, of too little of it, and of what cannot be saved."""
     said = []
     rank = int(os.environ["RANK"])
-    for n, fsdp, cbs in ((27 + 16 * rank, False, []), (16, True, [Checkpoints()])):
+    for n, fsdp, cbs in ((29 + 16 * rank, False, []), (16, True, [Checkpoints()])):
         learn = learner(world, n=n)
         with distrib_ctx(learn, fsdp=fsdp):
             try:
@@ -190,6 +228,45 @@ def errors(world: int) -> dict[str, Any]:
     except TrainingError as error:
         said.append(str(error))
     return {"said": said}
+
+
+def retried(world: int) -> dict[str, Any]:
+    """Training in an `except` block, with a last batch that would leave one item to a process."""
+    found = {}
+    for name, fsdp in (("whole", False), ("parts", True)):
+        learn = learner(world, n=19, last=lambda: nn.BatchNorm1d(5))
+        try:
+            raise TrainingError
+        except TrainingError:
+            with distrib_ctx(learn, fsdp=fsdp):
+                learn.fit(1, cbs=EMA(0.8))
+        found[name] = {k: v.tolist() for k, v in learn.model.state_dict().items()}
+        assert all(type(p.data) is Tensor for p in learn.model.parameters())
+    return found
+
+
+def drawn(world: int) -> dict[str, Any]:
+    """What PyTorch draws in two blocks, and in two others with the same seed."""
+    learn, found = learner(world), []
+    for _ in range(2):
+        set_seed(3)
+        for _ in range(2):
+            with distrib_ctx(learn):
+                found.append(float(torch.rand(())))
+    return {"drawn": found}
+
+
+def padded(world: int) -> dict[str, Any]:
+    """What is said of a sampler that gives items twice."""
+    learn = learner(world)
+    with distrib_ctx(learn), warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        valid = learn.dls.valid.dataset
+        divided = TorchLoader(valid, batch_size=4, sampler=DistributedSampler(valid, shuffle=False))
+        learn.validate(dl=divided)
+        said = [str(warning.message) for warning in caught]
+        whole = list(learn.validate(dl=TorchLoader(valid, batch_size=4)))
+    return {"said": said, "whole": whole, "more": len(caught) - len(said)}
 
 
 class _Die(Callback):
@@ -237,7 +314,7 @@ def main(folder: Path, name: str | None = None) -> None:
         found = killed(folder)
     else:
         found = {name: scenario(2) for name, scenario in SCENARIOS.items()}
-        found["limited"], found["errors"] = limited(2), errors(2)
+        found |= {f.__name__: f(2) for f in (limited, errors, both, retried, drawn, padded)}
     rank = os.environ["RANK"]
     (folder / f"{rank}.json").write_text(json.dumps(found), encoding="utf-8")
 

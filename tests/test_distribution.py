@@ -107,7 +107,7 @@ def test_a_limit_of_time_ends_all_after_the_same_step(found: list[dict[str, Any]
 def test_leaving_gives_everything_back(found: list[dict[str, Any]]) -> None:
     items, world, cbs = found[0]["two_epochs"]["after"]
     alone = alike["learner"](1)
-    assert (items, world, cbs) == (28, 1, len(alone.cbs)), "27 items in batches of 4"
+    assert (items, world, cbs) == (32, 1, len(alone.cbs)), "29 items in batches of 4"
     assert all(found[0]["sharded"]["same"]), "the parameters are the same objects again"
 
 
@@ -115,12 +115,44 @@ def test_errors_say_what_to_do(found: list[dict[str, Any]]) -> None:
     data, saving, norms = found[0]["errors"]["said"]
     assert found[1]["errors"] == found[0]["errors"]
     assert data == (
-        "Processes that train together need the same data, but process 0 has 4 batches of 27 "
-        "items; process 1 has 6 batches of 43 items. Do all of them see the same files, and split "
+        "Processes that train together need the same data, but process 0 has 4 batches of 29 "
+        "items; process 1 has 6 batches of 45 items. Do all of them see the same files, and split "
         "them with the same seed?"
     )
     assert saving.startswith("With fsdp=True no process has the whole model, which Checkpoints")
     assert norms.startswith("sync_bn=True needs GPUs")
+
+
+def test_one_loader_is_divided_for_training_and_for_validation(
+    found: list[dict[str, Any]],
+) -> None:
+    first, second = (ranks["both"] for ranks in found)
+    assert first == second
+    assert len(first["losses"]) == 2 * 2
+    for _, _, accuracy, _ in first["values"]:
+        assert accuracy * 17 == pytest.approx(round(accuracy * 17), abs=1e-5)
+
+
+def test_training_in_an_except_block_is_training(found: list[dict[str, Any]]) -> None:
+    first, second = (ranks["retried"] for ranks in found)
+    assert first == second, "running averages, too"
+
+
+def test_each_block_draws_otherwise_in_each_process(found: list[dict[str, Any]]) -> None:
+    first, second = (ranks["drawn"]["drawn"] for ranks in found)
+    assert first[:2] == first[2:] and second[:2] == second[2:], "the seed is the same"
+    assert len({*first, *second}) == 4
+    torch.manual_seed(3)
+    assert first[:2] == torch.rand(2).tolist(), "the first draws as it would alone"
+
+
+def test_items_that_a_sampler_gives_twice_are_told(found: list[dict[str, Any]]) -> None:
+    first, second = (ranks["padded"] for ranks in found)
+    [said] = first["said"]
+    assert said.startswith("The DistributedSampler gives 14 of 13 items, some twice")
+    assert not second["said"] and not first["more"]
+    one = list(alike["learner"](1).validate())
+    np.testing.assert_allclose(first["whole"], one, atol=TOLERANCE)
 
 
 def test_a_killed_process_ends_the_job(tmp_path: Path) -> None:

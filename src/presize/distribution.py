@@ -5,6 +5,7 @@ The same script runs once for each device, started by PyTorch's `torchrun`:
     torchrun --standalone --nproc-per-node 2 script.py
 """
 
+import hashlib
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
@@ -52,8 +53,8 @@ def distrib_ctx(
         sync_bn: let BatchNorm see the batches of all processes as one; on GPUs.
         fsdp: let each process keep but a part of the weights, their gradients and the optimizer's
             averages, for models that would fill a device. The optimizer begins anew with the block
-            and after it. Save after the block: inside of it no process has the whole model, so
-            that `Checkpoints` and `SaveModelCallback` are refused.
+            and after it. Save after the block, in one of the processes: inside of it none has the
+            whole model, so that `Checkpoints` and `SaveModelCallback` are refused.
         find_unused_parameters: for a model that does not use all its parameters in every step.
         backend: how processes talk; by default "nccl" for GPUs and "gloo" for the CPU.
         timeout: seconds to wait for the others before that is an error.
@@ -76,7 +77,7 @@ def distrib_ctx(
         before = learn.parallel
         with ExitStack() as stack:
             seed = from_first(default_seed())
-            stack.enter_context(_own_draws(rank, seed, device))
+            stack.enter_context(_own_draws(rank, device))
             if fsdp:
                 from presize.train.sharding import ShardedParallel
 
@@ -85,7 +86,7 @@ def distrib_ctx(
             else:
                 learn.parallel = DataParallel(rank, find_unused_parameters=find_unused_parameters)
             together = _Together(rank, seed)
-            stack.callback(_leave, learn, before, together)
+            stack.push(lambda kind, *_: _leave(learn, before, together, failing=kind is not None))
             learn.add_cb(together)
             together.divide(learn)
             yield learn
@@ -108,10 +109,12 @@ class _Together(Callback):
 
     def divide(self, learn: "Learner") -> None:
         """Let the loaders of the learner give this process's part."""
-        for loader, training in ((learn.dls.train, True), (learn.dls.valid, False)):
+        train, valid = learn.dls.train, learn.dls.valid
+        for loader in (train, valid):
             if isinstance(loader, DataLoader):
                 self._shares.setdefault(id(loader), (loader, loader.share))
-                divide(loader, Share(self.rank, training, self.seed))
+                # One that is both is divided for validation when that begins.
+                divide(loader, Share(self.rank, loader is train, self.seed))
 
     def give_back(self) -> None:
         """Let all loaders give everything again."""
@@ -174,10 +177,11 @@ class _Together(Callback):
     def before_validate(self, learn: "Learner") -> None:
         """Divide what is measured together; what is predicted is whole in every process."""
         learn.parallel.begin_asking(learn.model)
-        loader = learn.dl
+        loader, measured = learn.dl, any(isinstance(cb, Recorder) for cb in learn.cbs)
+        if measured and self.rank.is_main:
+            _tell_of_padding(loader)
         if not isinstance(loader, DataLoader):
             return
-        measured = any(isinstance(cb, Recorder) for cb in learn.cbs)
         self._validated = loader, loader.share
         divide(loader, Share(self.rank, False, self.seed) if measured else None)
         learn.n_iter = len(loader)
@@ -191,13 +195,25 @@ class _Together(Callback):
 
     def after_fit(self, learn: "Learner") -> None:
         """Let all have the same buffers, also after a fit that was ended in an epoch."""
-        learn.parallel.same_buffers(learn.model)
+        if not learn.failing:  # else the others wait for something else
+            learn.parallel.same_buffers(learn.model)
 
 
-def _leave(learn: "Learner", before: Any, together: _Together) -> None:
+def _tell_of_padding(loader: Any) -> None:
+    sampler: Any = getattr(loader, "sampler", None)
+    taken, items = getattr(sampler, "total_size", 0), len(getattr(sampler, "dataset", ()))
+    if taken > items:
+        warn_user(
+            f"The {type(sampler).__name__} gives {taken} of {items} items, some twice, so that all "
+            "processes have as many, and the figures of validation count those twice. Leave the "
+            "loader for validation whole, without a sampler that divides, or use presize's."
+        )
+
+
+def _leave(learn: "Learner", before: Any, together: _Together, *, failing: bool) -> None:
     learn.remove_cb(together)
     together.give_back()
-    learn.parallel.leave()
+    learn.parallel.leave(failing=failing)
     if learn.parallel.in_parts:
         learn.opt = None  # its averages are those of parts
     learn.parallel = before
@@ -232,14 +248,27 @@ def _own_device(learn: "Learner") -> torch.device:
 
 
 @contextmanager
-def _own_draws(rank: Rank, seed: int, device: torch.device) -> Iterator[None]:
+def _own_draws(rank: Rank, device: torch.device) -> Iterator[None]:
     """Let dropout and the like draw otherwise in each process; the first draws as it would alone.
 
     What the loaders draw is keyed by the sample and needs nothing.
     """
+    seed = from_first(_place_of_draws(device))
     if rank.is_main:
         yield
         return
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
         torch.manual_seed(seed + rank.number)
         yield
+
+
+def _place_of_draws(device: torch.device) -> int:
+    """Return a number that is another one when anything was drawn: a later block draws otherwise.
+
+    It is the same in a run that is made again, and after `set_seed`.
+    """
+    states = [torch.get_rng_state()]
+    if device.type == "cuda":
+        states.append(torch.cuda.get_rng_state(device))
+    told = hashlib.blake2b(b"".join(bytes(state.tolist()) for state in states), digest_size=7)
+    return int.from_bytes(told.digest())

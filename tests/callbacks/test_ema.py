@@ -281,14 +281,19 @@ def test_a_decay_lies_between_0_and_1(decay):
 
 def test_processes_that_train_together_measure_the_averages_of_the_first():
     model = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
-    other = torch.full((2,), 7.0)
+    other, asked = torch.full((2,), 7.0), []
 
     def same_buffers(given):
         assert given is model
+        asked.append(given)
         model[1].running_mean.copy_(other)
 
     learn = SimpleNamespace(
-        model=model, cbs=[], ranks=Rank(1, 2), parallel=SimpleNamespace(same_buffers=same_buffers)
+        model=model,
+        cbs=[],
+        ranks=Rank(1, 2),
+        parallel=SimpleNamespace(same_buffers=same_buffers),
+        failing=False,
     )
     ema, own = EMA(0.5), model[1].running_mean.clone()
     ema.before_fit(learn)
@@ -296,3 +301,6 @@ def test_processes_that_train_together_measure_the_averages_of_the_first():
     assert torch.equal(model[1].running_mean, other)
     ema.before_epoch(learn)
     assert torch.equal(model[1].running_mean, own)
+    learn.failing = True  # the others would not answer
+    ema.after_fit(learn)
+    assert len(asked) == 1

@@ -44,7 +44,7 @@ def test_parts_make_up_the_global_batches(
     whole = [list(range(n))[i : i + bs * world] for i in range(0, n, bs * world)]
     if drop_last and len(whole) > 1 and len(whole[-1]) < bs * world:
         whole.pop()
-    if training and len(whole[-1]) < world:
+    if training and len(whole[-1]) < world * min(bs, 2):
         whole.pop()
     assert sorted(itertools.chain(*own)) == list(itertools.chain(*whole)), "each item once"
     batches = [[o[i : i + bs] for i in range(0, len(o), bs)] for o in own]
@@ -53,6 +53,7 @@ def test_parts_make_up_the_global_batches(
         assert list(itertools.chain(*there)) == expected, "in the order of one process"
         sizes = [len(b) for b in there]
         assert max(sizes) - min(sizes) <= 1
+        assert not training or min(sizes) >= min(bs, 2), "BatchNorm refuses a single item"
         weights = [s.weight(i, n, bs) for s in shares]
         np.testing.assert_allclose(weights, [size * world / len(expected) for size in sizes])
     told = [s.batches(n, bs, drop_last=drop_last) for s in shares]
@@ -97,7 +98,7 @@ def test_a_part_goes_on_in_the_middle_of_a_pass() -> None:
     assert seen + [batch.tolist() for batch in second] == whole
 
 
-@pytest.mark.parametrize("options", [{"sampler": [5, 5, 3, 1, 0, 2]}, {"weights": [1.0] * 8}])
+@pytest.mark.parametrize("options", [{"sampler": [5, 5, 3, 1, 0, 2, 7, 7]}, {"weights": [1.0] * 8}])
 def test_other_orders_are_divided_as_well(options: dict[str, Any]) -> None:
     loader = DataLoader(range(8), 2, seed=3, **options)
     whole = [i for batch in loader for i in batch.tolist()]
@@ -158,6 +159,9 @@ def test_too_few_items_for_the_processes() -> None:
     with pytest.raises(DataError, match=r"3 processes train together, but there are only 2 items"):
         divide(DataLoader(range(2), 1), share(0, 3))
     divide(DataLoader(range(2), 1), share(0, 3, training=False))
+    with pytest.raises(DataError, match=r"only 3 items to train on: they need 4, 2 each\. Start"):
+        divide(DataLoader(range(3), 8), share(0))
+    divide(DataLoader(range(4), 8), share(0))
 
 
 def test_a_batch_of_all_that_is_larger_than_the_data() -> None:

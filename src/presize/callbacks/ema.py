@@ -4,7 +4,6 @@ Polyak, Juditsky, "Acceleration of Stochastic Approximation by Averaging", SIAM 
 Optimization 30(4), 1992.
 """
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +12,7 @@ from torch import Tensor, nn
 from presize.callbacks.base import Callback
 from presize.callbacks.resting import looks_for_rate
 from presize.core.errors import TrainingError
+from presize.train.parts import lies_in_parts, own_parts
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -71,7 +71,7 @@ class EMA(Callback):
             self._average.swap()
             # Buffers are each process's own; the figures are to be those of one model. On the way
             # out of an error the others are somewhere else, and would not answer.
-            if learn.ranks.world > 1 and sys.exception() is None:
+            if learn.ranks.world > 1 and not learn.failing:
                 learn.parallel.same_buffers(learn.model)
 
     def before_epoch(self, learn: "Learner") -> None:
@@ -131,29 +131,34 @@ class _Average:
         self._shorts = [[own[n] for n in names] for own in (self._kept, self._live)]
         names = [n for n, t in self._live.items() if not t.is_floating_point()]
         self._counts = [[own[n] for n in names] for own in (self._kept, self._live)]
+        self._in_parts = any(map(lies_in_parts, self._live.values()))
 
     @torch.no_grad()
     def move(self, weight: float) -> None:
         """Bring the average nearer to the weights: average += weight * (weights - average)."""
-        kept, live = self._floats
+        kept, live = self._here(self._floats)
         if kept:
             torch._foreach_lerp_(kept, live, weight)
-        for average, own in zip(*self._shorts, strict=True):
+        for average, own in zip(*self._here(self._shorts), strict=True):
             average.lerp_(own.float(), weight)
-        kept, live = self._counts
+        kept, live = self._here(self._counts)
         if kept:
             torch._foreach_copy_(kept, live)
 
     @torch.no_grad()
     def swap(self) -> None:
         """Let the averages and the weights in the model change places."""
-        for kept, live in (self._floats, self._shorts, self._counts):
+        for kept, live in map(self._here, (self._floats, self._shorts, self._counts)):
             if kept:
                 # At the precision of the average: what trains must come back to the bit.
                 own = [t.to(k.dtype, copy=True) for t, k in zip(live, kept, strict=True)]
                 torch._foreach_copy_(live, kept)
                 torch._foreach_copy_(kept, own)
         self.inside = not self.inside
+
+    def _here(self, pair: list[list[Tensor]]) -> list[list[Tensor]]:
+        """Return what this process has of a pair of lists."""
+        return [own_parts(tensors) for tensors in pair] if self._in_parts else pair
 
     def state_dict(self) -> dict[str, Any]:
         """Return the set that is not in the model."""

@@ -6,6 +6,7 @@ import warnings
 import typer
 
 from presize.cli.check import check
+from presize.cli.devices import left_to_launcher
 from presize.cli.info import info
 from presize.cli.predict import predict
 from presize.cli.train import train
@@ -36,10 +37,12 @@ def main() -> None:
     try:
         app()
     except (PresizeError, ValueError, OSError) as error:
+        left = left_to_launcher(error)
         if os.environ.get("PRESIZE_TRACEBACK"):
             raise
-        # The library's errors are written for its users; a call stack would only hide them.
-        typer.secho(f"presize: {error}", fg="red", err=True)
+        if not left:
+            # The library's errors are written for its users; a call stack would only hide them.
+            typer.secho(f"presize: {error}", fg="red", err=True)
         raise SystemExit(1) from None
 
 

@@ -27,8 +27,9 @@ T = TypeVar("T")
 class Share:
     """The part of each batch that is that of one process.
 
-    In training all processes take as many steps: of a last batch with fewer items than processes
-    nothing is taken. In validation every item is taken once, and a process may have a batch less.
+    In training all processes take as many steps, of two items at least where `bs` is more than one,
+    as BatchNorm refuses a single one: of a last batch with fewer items nothing is taken. In
+    validation every item is taken once, and a process may have a batch less.
 
     Args:
         rank: which process of how many.
@@ -40,11 +41,20 @@ class Share:
     training: bool
     seed: int
 
-    def size(self, items: int) -> int:
-        """Return how many of the `items` of a batch belong to this process."""
-        if self.training and items < self.rank.world:
+    def size(self, items: int, bs: int) -> int:
+        """Return how many of the `items` of a batch belong to this process.
+
+        Args:
+            items: in the batch of all processes.
+            bs: samples in a full batch of one process.
+        """
+        if self.training and items < self.least(bs):
             return 0
         return items // self.rank.world + (self.rank.number < items % self.rank.world)
+
+    def least(self, bs: int) -> int:
+        """Return with how many items of all processes a batch is trained on."""
+        return self.rank.world * min(bs, 2)
 
     def entries(
         self, entries: Iterator[T], bs: int, *, first: bool, drop_last: bool
@@ -61,7 +71,7 @@ class Share:
         while whole := list(itertools.islice(entries, bs * world)):
             if len(whole) < bs * world and drop_last and not first:
                 return
-            own = self.size(len(whole))
+            own = self.size(len(whole), bs)
             begin = number * (len(whole) // world) + min(number, len(whole) % world)
             yield from whole[begin : begin + own]
             first = False
@@ -69,7 +79,7 @@ class Share:
     def batches(self, items: int, bs: int, *, drop_last: bool) -> int:
         """Return how many batches this process has of so many items."""
         full, rest = divmod(items, bs * self.rank.world)
-        taken = bool(self.size(rest)) and not (drop_last and full)
+        taken = bool(self.size(rest, bs)) and not (drop_last and full)
         return full + taken
 
     def weight(self, i: int, items: int, bs: int) -> float:
@@ -84,7 +94,7 @@ class Share:
         """
         world = self.rank.world
         whole = min(items - i * bs * world, bs * world)
-        return self.size(whole) * world / whole if whole > 0 else 1.0
+        return self.size(whole, bs) * world / whole if whole > 0 else 1.0
 
 
 def divide(loader: "DataLoader", share: Share | None) -> None:
@@ -116,12 +126,14 @@ def _check(loader: "DataLoader", share: Share) -> None:
     items = loader._length()
     if not share.training or items is None or comes_divided(loader):
         return
-    if 0 < items < world:
+    bs = loader.bs or 1
+    if 0 < items < (least := share.least(bs)):
         raise DataError(
             f"{world} processes train together, but there {'is' if items == 1 else 'are'} only "
-            f"{items} item{'s' * (items != 1)} to train on. Start fewer processes."
+            f"{items} item{'s' * (items != 1)} to train on: they need {least}, {least // world} "
+            "each. Start fewer processes."
         )
-    whole = (loader.bs or 1) * world
+    whole = bs * world
     if loader.drop_last and items < whole and share.rank.is_main:
         warn_user(
             f"A batch of {world} processes has {whole} items, but there are only {items} to train "

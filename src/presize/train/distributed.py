@@ -5,7 +5,6 @@
 """
 
 import gc
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -69,8 +68,12 @@ class Parallel:
     def wait(self) -> None:
         """Wait until all processes are here, as before one reads what another has written."""
 
-    def leave(self) -> None:
-        """The processes part: leave the model as it was found, but trained."""
+    def leave(self, *, failing: bool = False) -> None:
+        """The processes part: leave the model as it was found, but trained.
+
+        Args:
+            failing: an error ends it, which the other processes know nothing of: ask them nothing.
+        """
 
 
 class DataParallel(Parallel):
@@ -143,7 +146,7 @@ class DataParallel(Parallel):
         """Wait until all processes are here, as before one reads what another has written."""
         distributed.all_reduce(torch.zeros(1, device=transport_device()))
 
-    def leave(self) -> None:
+    def leave(self, *, failing: bool = False) -> None:
         """Take the hooks off the model."""
         self._wrapped = None
         gc.collect()
@@ -157,7 +160,5 @@ def from_first(value: int) -> int:
 
 
 def _from_first(tensors: list[Tensor]) -> None:
-    if sys.exception() is not None:
-        return  # on the way out of an error, while the others wait for something else
     for tensor in tensors:
         distributed.broadcast(tensor.detach(), 0)

@@ -16,6 +16,7 @@ from presize.train.hyper import hyper_names as hyper_names
 from presize.train.hyper import set_hyper as set_hyper
 from presize.train.param_groups import Params, as_param_groups
 from presize.train.param_groups import param_groups_for as param_groups_for
+from presize.train.parts import lies_in_parts
 from presize.train.schedules import LearningRate, rates_for
 
 _FEW = 4
@@ -47,8 +48,12 @@ def SGD(
     # For the few weights of a linear model the setup of one kernel for all is the larger part: a
     # step took 17.7 us with it, 14.0 with PyTorch's own choice, and 11.0 in the plain loop over
     # weights (2 weights in 2 groups, 1 core, n=5).
-    few = sum(len(g["params"]) for g in groups) <= _FEW
-    how: dict[str, Any] = {"foreach": False} if few else {"fused": _fused(groups)}
+    # Weights in parts have no such kernel for SGD, unlike for Adam; PyTorch then chooses.
+    weights = [p for g in groups for p in g["params"]]
+    in_parts = any(map(lies_in_parts, weights))
+    how: dict[str, Any] = {"fused": None if in_parts else _fused(groups)}
+    if len(weights) <= _FEW:
+        how = {"foreach": False}
     opt = torch.optim.SGD(groups, lr=0.0, momentum=mom, weight_decay=wd, **how)
     return _finished(opt, lr, decouple=decouple_wd)
 

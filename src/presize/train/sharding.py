@@ -1,6 +1,5 @@
 """Several processes that share the weights as well: PyTorch's FSDP2, for models that fill a GPU."""
 
-import sys
 from typing import Any
 
 from torch import nn
@@ -72,12 +71,12 @@ class ShardedParallel(DataParallel):
             block.reshard()
             block.set_reshard_after_forward(True, recurse=False)
 
-    def leave(self) -> None:
+    def leave(self, *, failing: bool = False) -> None:
         """Make the model whole again, with the parameters and hooks that it had before.
 
         After an error, which the other processes know nothing of, it stays in parts.
         """
-        if sys.exception() is not None:
+        if failing:
             return
         sharded: dict[str, Any] = dict(self._model.named_parameters())
         whole = {name: part.full_tensor() for name, part in sharded.items()}
