@@ -302,6 +302,75 @@ def test_checkpoints_of_epochs_alone_do_as_well(tmp_path, given, recipe, kills):
     check_same(plain, again)
 
 
+@pytest.mark.parametrize(
+    "variant", [name for name in VARIANTS if "sampler" in name or "own" in name]
+)
+def test_they_do_for_orders_that_are_drawn(tmp_path, variant):
+    def make(name):
+        return make_learner(tmp_path / name, dls=VARIANTS[variant]["dls"]())
+
+    keep = {"every_steps": None, "every_minutes": None}
+    plain, again = killed_and_resumed(make, "fit", [STEPS + 2, STEPS + 2], keep=keep)
+    check_same(plain, again)
+
+
+def test_they_do_for_loaders_with_generators_of_their_own(tmp_path):
+    def generator(seed):
+        return torch.Generator().manual_seed(seed)
+
+    def make(name):
+        train = torch.utils.data.DataLoader(items(44, 0), 8, shuffle=True, generator=generator(3))
+        valid = torch.utils.data.DataLoader(
+            items(20, 1), 8, drop_last=True, shuffle=True, generator=generator(4)
+        )
+        return make_learner(tmp_path / name, dls=DataLoaders(train, valid, device="cpu"))
+
+    keep = {"every_steps": None, "every_minutes": None}
+    plain, again = killed_and_resumed(make, "fine_tune", [8, 8], keep=keep)
+    check_same(plain, again)
+
+
+class Centred(nn.Module):
+    """Subtracts a running mean that its state_dict does not hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(6, 3)
+        self.register_buffer("mean", torch.zeros(6), persistent=False)
+
+    def forward(self, x):
+        if self.training:
+            self.mean.lerp_(x.detach().mean(0), 0.1)
+        return self.layer(x - self.mean)
+
+
+class Balanced(nn.Module):
+    """A loss whose class weights follow the targets that it has seen."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("weight", torch.ones(3))
+
+    def forward(self, preds, targets):
+        loss = F.cross_entropy(preds, targets, weight=self.weight.clone())
+        if preds.requires_grad:
+            self.weight.lerp_(torch.bincount(targets, minlength=3) / len(targets), 0.1)
+        return loss
+
+
+@pytest.mark.parametrize("every_steps", [1, None])
+def test_what_no_state_dict_of_the_model_holds_is_kept_too(tmp_path, every_steps):
+    def make(name):
+        torch.manual_seed(0)
+        return make_learner(
+            tmp_path / name, model=Centred(), loss_func=Balanced(), splitter=trainable_params
+        )
+
+    keep = {"every_steps": every_steps}
+    plain, again = killed_and_resumed(make, "fit", [8], cbs=lambda: [EMA(0.9)], keep=keep)
+    check_same(plain, again)
+
+
 def test_it_may_be_killed_in_validation(tmp_path):
     plain = make_learner(tmp_path / "plain")
     rows = quietly(plain, "fit", 3)
@@ -310,7 +379,7 @@ def test_it_may_be_killed_in_validation(tmp_path):
     with pytest.raises(Killed):
         quietly(learn, "fit", 3, cbs=[Checkpoints(every_steps=1), Kill(9, "before_validate")])
     again = make_learner(tmp_path)
-    assert quietly(again, "resume", cbs=Kill(10**6)) == rows
+    assert quietly(again, "resume", cbs=Kill(10**6, "before_validate")) == rows
     assert_same_end(end, end_of(again))
 
 
@@ -455,6 +524,83 @@ def test_callbacks_of_the_learner_are_missed(tmp_path):
         quietly(make_learner(tmp_path), "resume", cbs=Kill(10**6))
 
 
+@pytest.mark.parametrize("kept", [[], ["MixUp"]])
+def test_they_are_missed_if_they_have_no_state_as_well(tmp_path, kept):
+    made = {"MixUp": MixUp(0.4, classes=3), "GradientClip": GradientClip(0.1)}
+    with pytest.raises(Killed):
+        learn = make_learner(tmp_path, cbs=[MixUp(0.4, classes=3), GradientClip(0.1)])
+        quietly(learn, "fit", 2, cbs=[Checkpoints(every_steps=1), Kill(3)])
+    missing = ", ".join(name for name in made if name not in kept)
+    with pytest.warns(UserWarning, match=f"callbacks that are not there now: {missing}. It goes"):
+        learn = make_learner(tmp_path, cbs=[made[name] for name in kept])
+        quietly(learn, "resume", cbs=Kill(10**6))
+
+
+def test_callbacks_that_are_new_are_told(tmp_path):
+    kept_run(tmp_path)
+    with pytest.warns(UserWarning, match="The run had no GradientClip, and goes on with it"):
+        quietly(make_learner(tmp_path, cbs=GradientClip(0.1)), "resume", cbs=Kill(10**6))
+
+
+def test_a_bar_may_be_shown_or_not(tmp_path, capsys):
+    kept_run(tmp_path)  # without
+    learn = make_learner(tmp_path)
+    learn.resume(cbs=Kill(10**6))
+    assert len(learn.recorder.values) == 3
+
+
+@pytest.mark.parametrize("at_learner", [True, False])
+def test_callbacks_with_other_settings_are_told(tmp_path, at_learner):
+    def begin(what, *args, cbs):
+        learn = make_learner(tmp_path, cbs=cbs if at_learner else None)
+        kill = Kill(3 if what == "fit" else 10**6)
+        quietly(learn, what, *args, cbs=[kill, *([] if at_learner else cbs)])
+
+    with pytest.raises(Killed):
+        begin("fit", 2, cbs=[Checkpoints(every_steps=1), EMA(0.9)])
+    words = r"The run had EMA\(decay=0.9\), and goes on with EMA\(decay=0.99\) in its place"
+    with pytest.warns(UserWarning, match=words):
+        begin("resume", cbs=[Checkpoints(every_steps=2, keep=5), EMA(0.99)])
+
+
+def test_callbacks_of_a_class_in_another_order_are_told(tmp_path):
+    def two():
+        return [SaveModelCallback(fname="a"), SaveModelCallback("accuracy", fname="b")]
+
+    with pytest.raises(Killed):
+        quietly(make_learner(tmp_path), "fit", 2, cbs=[Checkpoints(), Kill(8), *two()])
+    with pytest.warns(
+        UserWarning, match="The run had SaveModelCallback.*those of a class in their"
+    ):
+        quietly(make_learner(tmp_path), "resume", cbs=[Kill(10**6), *two()[::-1]])
+
+
+def test_callbacks_may_come_from_a_generator(tmp_path):
+    seen = []
+
+    class See(Callback):
+        def after_batch(self, learn):
+            seen.append(learn.run.call["cbs"])
+
+    quietly(make_learner(tmp_path), "fine_tune", 1, cbs=(cb for cb in [See(), EMA()]))
+    assert seen == [["See", "EMA"]] * 2 * (STEPS + 3)
+
+
+def test_after_a_resume_the_last_checkpoint_is_known(tmp_path):
+    path = kept_run(tmp_path)[-1]
+
+    class Look(Callback):
+        def before_epoch(self, learn):
+            found.extend(cb.last for cb in learn.cbs if isinstance(cb, Checkpoints))
+            raise Killed
+
+    for given in ([Checkpoints()], []):
+        found = []
+        with pytest.raises(Killed), pytest.warns(UserWarning, match="had no Look"):
+            quietly(make_learner(tmp_path), "resume", cbs=[Kill(10**6), Look(), *given])
+        assert found == [path]
+
+
 def test_only_recipes_are_called_by_name(tmp_path):
     path = kept_run(tmp_path)[-1]
     tensors, meta = load_state(path)
@@ -495,6 +641,57 @@ def test_a_recipe_of_ones_own_is_gone_on_with(tmp_path):
     again = make(tmp_path)
     quietly(again, "resume", cbs=Kill(10**6))
     assert_same_end(end, end_of(again))
+
+
+def test_a_recipe_may_take_whatever_another_one_takes(tmp_path):
+    class Mine(Learner):
+        @resumable
+        def slowly(self, n, **options):
+            self.fit(n, 1e-3, **options)
+
+    def make():
+        set_seed(0)
+        return Mine(make_dls(), nn.Linear(6, 3), F.cross_entropy, path=tmp_path)
+
+    with pytest.raises(Killed):
+        quietly(make(), "slowly", 2, wd=0.1, cbs=iter([Checkpoints(every_steps=1), Kill(3)]))
+    again, seen = make(), []
+
+    class _See(Callback):
+        def before_epoch(self, learn):
+            seen.append(learn.run.call["arguments"])
+
+    quietly(again, "resume", cbs=[Kill(10**6), _See()])
+    assert seen == [{"n": 2, "wd": 0.1}] * 2
+
+
+@pytest.mark.parametrize("sign", ["*args", "n, /"])
+def test_a_recipe_takes_its_arguments_by_name(sign):
+    def by_place(learn, *args, cbs=None):
+        pass
+
+    def without_a_name(learn, n, /, cbs=None):
+        pass
+
+    method = by_place if sign == "*args" else without_a_name
+    with pytest.raises(
+        TypeError, match=r"by the names of its arguments, but `(\*args|n)` has none"
+    ):
+        resumable(method)
+
+
+def test_a_recipe_that_was_overridden_has_to_be_marked(tmp_path):
+    class Mine(Learner):
+        def fit(self, *args, **kwargs):
+            super().fit(*args, **kwargs)
+
+    def make():
+        return Mine(make_dls(), nn.Linear(6, 3), F.cross_entropy, path=tmp_path)
+
+    with pytest.raises(Killed):
+        quietly(make(), "fit", 2, cbs=[Checkpoints(every_steps=1), Kill(3)])
+    with pytest.raises(ModelFileError, match="Mine has one of its own.* Put @resumable"):
+        make().resume(cbs=Kill(1))
 
 
 def test_lr_find_in_a_run_leaves_the_run_alone(tmp_path):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 import torch
 from torch import Tensor
 
-from presize.callbacks.base import Callback
+from presize.callbacks.base import Callback, CancelFit
 from presize.callbacks.bottleneck import tell
 from presize.callbacks.checkpoint import FOLDER, Checkpoints
 from presize.callbacks.lr_finder import LRFinder
@@ -20,7 +20,8 @@ from presize.callbacks.run_snapshot import (
     compute_as,
     put_back_own,
     put_back_shared,
-    warn_of_missing,
+    settings_of,
+    warn_of_others,
 )
 from presize.core.collections import L
 from presize.core.errors import ModelFileError, TrainingError
@@ -54,6 +55,11 @@ class Run:
         self._depth = 0
         self._left: _Left | None = None  # where a run was left that is being gone on with
 
+    @property
+    def goes_on(self) -> bool:
+        """Whether the fit that begins is to go on where a run was left."""
+        return self._left is not None
+
     def passes_over(self) -> bool:
         """Count a fit; say whether it was over when the run was left."""
         self.fits += 1
@@ -72,6 +78,8 @@ class Run:
             return left.epoch
         self._left = None
         left.release()
+        if left.meta.get("ended"):
+            raise CancelFit  # a callback ended the fit there
         return left.epoch + 1
 
     def enter_epoch(self, learn: "Learner") -> int:
@@ -96,12 +104,23 @@ class Run:
         self._left = None
 
     @contextmanager
-    def recorded(self, name: str, arguments: dict[str, Any]) -> Iterator[None]:
-        """Note the call of a recipe, if it is not a part of another one."""
+    def recorded(
+        self, name: str, arguments: dict[str, Any], others: Iterable[Callback] = ()
+    ) -> Iterator[None]:
+        """Note the call of a recipe, if it is not a part of another one.
+
+        Args:
+            name: of the recipe.
+            arguments: by name.
+            others: the callbacks that the learner has already.
+        """
         if self._depth == 0:
-            cbs = [type(cb).__name__ for cb in _made(arguments.get("cbs"))]
+            given = L(arguments.get("cbs"))
             kept = {key: value for key, value in arguments.items() if key != "cbs"}
-            self.call, self.fits = {"name": name, "arguments": kept, "cbs": cbs}, -1
+            self.call, self.fits = {"name": name, "arguments": kept}, -1
+            self.call["cbs"] = [type(cb).__name__ for cb in given]
+            # Before they train: then nothing in them has changed yet.
+            self.call["settings"] = settings_of([*others, *given])
         self._depth += 1
         try:
             yield
@@ -118,8 +137,12 @@ def resumable(
 
     Its arguments apart from `cbs` must be such as a checkpoint can hold: numbers, text, slices,
     and lists of them. What it does before a fit that was over is done again, the fit is not.
+
+    Raises:
+        TypeError: it has arguments that cannot be given by name.
     """
     signature = inspect.signature(method)
+    more = _by_name_only(method.__qualname__, signature)
 
     @functools.wraps(method)
     def call(learn: "Learner", /, *args: P.args, **kwargs: P.kwargs) -> R:
@@ -127,15 +150,19 @@ def resumable(
             arguments = dict(list(signature.bind(learn, *args, **kwargs).arguments.items())[1:])
         except TypeError:
             return method(learn, *args, **kwargs)  # which says what is wrong with them
+        arguments |= arguments.pop(more, {})
+        if arguments.get("cbs") is not None:
+            arguments["cbs"] = _made(arguments["cbs"])  # once: it may be a generator
+        again: Callable[..., R] = method
         if any(isinstance(cb, LRFinder) for cb in L(arguments.get("cbs"))):
             # lr_find leaves no trace, also where it is called in the middle of a run.
             before, learn.run = learn.run, Run()
             try:
-                return method(learn, *args, **kwargs)
+                return again(learn, **arguments)
             finally:
                 learn.run = before
-        with learn.run.recorded(method.__name__, arguments):
-            return method(learn, *args, **kwargs)
+        with learn.run.recorded(method.__name__, arguments, learn.cbs):
+            return again(learn, **arguments)
 
     setattr(call, _RESUMABLE, True)
     return call
@@ -164,18 +191,20 @@ def resume(
         TrainingError: the data or the callbacks are not those of the run.
     """
     given = _made(cbs)
-    keeper = next((cb for cb in [*given, *learn.cbs] if isinstance(cb, Checkpoints)), None)
+    found = next((cb for cb in [*given, *learn.cbs] if isinstance(cb, Checkpoints)), None)
     if folder is None:
-        place = CheckpointFolder(learn.path / FOLDER) if keeper is None else keeper.place(learn)
+        place = CheckpointFolder(learn.path / FOLDER) if found is None else found.place(learn)
     else:
         place = CheckpointFolder(folder)
     left = _Left(*place.newest(), rank=learn.ranks.number)
     recipe = left.recipe(learn)
     left.check_callbacks(given)
-    if keeper is None:
-        given.append(Checkpoints(**left.meta["checkpoints"], folder=place.path))
-    elif folder is not None:
+    keeper = found or Checkpoints(**left.meta["checkpoints"])
+    if found is None:
+        given.append(keeper)
+    if found is None or folder is not None:
         keeper.folder = place.path
+    keeper.last = left.path
     if learn.ranks.is_main:
         tell(learn, left.told())
     # What `learn.auto()` chooses hangs on the moment, and may be something else now.
@@ -228,9 +257,19 @@ class _Left:
         name = self.call["name"]
         found: Any = getattr(type(learn), name, None) if isinstance(name, str) else None
         if not getattr(found, _RESUMABLE, False):
+            kind = type(learn).__name__
+            if any(
+                getattr(vars(base).get(str(name)), _RESUMABLE, False)
+                for base in type(learn).__mro__
+            ):
+                raise ModelFileError(
+                    f"The checkpoint {self.path} is of a run of `{name}`, and {kind} has one of "
+                    "its own, which is not marked as a recipe. Put @resumable (from "
+                    f"presize.resuming) before `def {name}`, and resume again."
+                )
             raise ModelFileError(
                 f"The checkpoint {self.path} is of a run of `{name}`, and this "
-                f"{type(learn).__name__} has no such recipe. Make the learner as it was made then."
+                f"{kind} has no such recipe. Make the learner as it was made then."
             )
         recipe: Callable[..., Any] = found
         return recipe
@@ -267,7 +306,7 @@ class _Left:
         """
         then, now = self.meta["world"], learn.ranks.world
         check_data(learn, self.meta["data"], same_world=then == now)
-        warn_of_missing(learn, self._own)
+        warn_of_others(learn, self._own, self.call)
         if then == now:
             return
         warn_user(
@@ -318,6 +357,23 @@ class _OrderDrawn(Callback):
             if self.left.late is not None:
                 restore_random_state(self.left.late, learn.place)
             self.left = None
+
+
+def _by_name_only(owner: str, signature: inspect.Signature) -> str:
+    """Return the name of the argument that takes all other ones, `kwargs`; "" if there is none.
+
+    Raises:
+        TypeError: some cannot be given by name, as they are when a run is gone on with.
+    """
+    parameters = list(signature.parameters.values())[1:]
+    for one in parameters:
+        if one.kind in (one.VAR_POSITIONAL, one.POSITIONAL_ONLY):
+            raise TypeError(
+                f"@resumable calls `{owner}` again by the names of its arguments, but `{one}` has "
+                f"none to be given by. Write them out: def {owner.rpartition('.')[2]}(self, "
+                "n_epoch, cbs=None, **kwargs)."
+            )
+    return next((one.name for one in parameters if one.kind is one.VAR_KEYWORD), "")
 
 
 def _made(cbs: Any) -> list[Callback]:

@@ -12,9 +12,12 @@ from presize.callbacks import checkpoint
 from presize.callbacks.base import Callback, Callbacks
 from presize.callbacks.checkpoint import Checkpoints
 from presize.callbacks.progress import ProgressCallback
+from presize.callbacks.saving import EarlyStoppingCallback
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
+from presize.train import checkpoint_files
+from presize.train.checkpoint_files import CheckpointFolder
 from presize.train.optim import SGD
 from presize.train.state import load_meta, load_state
 
@@ -30,6 +33,10 @@ def pairs(n, seed=0):
 def make_learner(path, *, lr=0.1, **options):
     dls = DataLoaders(DataLoader(pairs(40), 8), DataLoader(pairs(20, 1), 8), device="cpu")
     return Learner(dls, nn.Linear(3, 1), F.mse_loss, SGD, lr=lr, path=path, **options)
+
+
+def halves(model):
+    return [[model.weight], [model.bias]]
 
 
 def quiet_fit(learn, *args, **options):
@@ -155,6 +162,120 @@ def test_a_full_disk_does_not_end_the_training(tmp_path, monkeypatch):
     assert len(learn.recorder.values) == 2
 
 
+def test_a_full_disk_does_so_neither_where_the_best_is_kept(tmp_path, monkeypatch):
+    def full(self, path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(CheckpointFolder, "keep_best", full)
+    learn, keep = make_learner(tmp_path), Checkpoints(monitor="valid_loss")
+    with pytest.warns(UserWarning, match="best checkpoint could not be kept, and training goes on"):
+        quiet_fit(learn, 2, cbs=keep)
+    assert len(learn.recorder.values) == 2
+    assert keep.best is None
+
+
+class Table(Callback):
+    """Puts figures of a test's own into the column of the validation loss."""
+
+    order = 55
+
+    def __init__(self, *figures):
+        self.figures = iter(figures)
+
+    def after_epoch(self, learn):
+        learn.recorder.values[-1][1] = next(self.figures)
+
+
+def test_the_best_is_that_of_the_whole_run(tmp_path):
+    learn, keep = make_learner(tmp_path, splitter=halves), Checkpoints(monitor="valid_loss")
+    with learn.no_logging():
+        learn.fine_tune(2, cbs=[keep, Table(0.1, 0.9, 0.8)])
+    assert keep.best == 0.1
+    best = load_meta(tmp_path / "checkpoints/best.safetensors")
+    assert (best["fit"], best["epoch"]) == (0, 0)
+    quiet_fit(learn, 1, cbs=[keep, Table(0.7)])
+    assert keep.best == 0.7
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_the_best_is_kept_by_the_resumed_run_if_it_was_killed_before(tmp_path, monkeypatch):
+    figures = [0.5, 0.1, 0.4, 0.3]
+    real = CheckpointFolder.keep_best
+
+    def killed_at_the_second(self, path):
+        if load_meta(path)["epoch"] == 1:
+            raise Killed
+        return real(self, path)
+
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(CheckpointFolder, "keep_best", killed_at_the_second)
+        cbs = [Checkpoints(monitor="valid_loss"), Table(*figures)]
+        quiet_fit(make_learner(tmp_path), 4, cbs=cbs)
+    best = tmp_path / "checkpoints/best.safetensors"
+    assert load_meta(best)["epoch"] == 0
+    learn, keep = make_learner(tmp_path), Checkpoints(monitor="valid_loss")
+    with learn.no_logging():
+        learn.resume(cbs=[keep, Table(*figures[2:])])
+    assert keep.best == 0.1
+    assert load_meta(best)["epoch"] == 1
+
+
+# ---- one run after another ---------------------------------------------------------------------
+
+
+def die(learn):
+    raise Killed
+
+
+def names(folder):
+    return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_those_of_the_run_before_are_set_aside_until_a_new_one_has_its_first(tmp_path):
+    folder, keep = tmp_path / "checkpoints", Checkpoints(monitor="valid_loss")
+    quiet_fit(make_learner(tmp_path), 3, cbs=keep)
+    before = ["best.safetensors", "checkpoint-000002.safetensors", "checkpoint-000003.safetensors"]
+    with pytest.raises(Killed):
+        quiet_fit(make_learner(tmp_path), 3, cbs=[keep, At("before_batch", 3, die, epoch=0)])
+    assert names(folder) == ["earlier"]
+    assert names(folder / "earlier") == before
+    assert keep.last is None
+    learn = make_learner(tmp_path)
+    with pytest.raises(FileNotFoundError, match=r"a new run began.* are in .*earlier.* move them"):
+        learn.resume()
+    quiet_fit(learn, 1, cbs=keep)
+    assert names(folder) == ["best.safetensors", "checkpoint-000001.safetensors"]
+
+
+def test_a_run_that_is_gone_on_with_sets_nothing_aside(tmp_path):
+    aside = []
+
+    class Look(Callback):
+        order = 1e6
+
+        def before_fit(self, learn):
+            aside.append((tmp_path / "checkpoints/earlier").exists())
+
+    keep = Checkpoints(keep=9)
+    with pytest.raises(Killed):
+        quiet_fit(make_learner(tmp_path), 2, cbs=[keep, Look(), At("before_batch", 3, die)])
+    learn = make_learner(tmp_path)
+    with learn.no_logging():
+        learn.resume(cbs=[keep, Look(), At("before_batch", 9, die)])
+    assert places(learn) == [(0, "end"), (1, "end")]
+    assert aside == [False, False]
+
+
+def test_the_second_part_of_a_recipe_sets_nothing_aside(tmp_path):
+    learn = make_learner(tmp_path, splitter=halves)
+    with learn.no_logging():
+        learn.fine_tune(1, cbs=Checkpoints())
+    assert places(learn) == [(0, "end"), (0, "end")]
+
+
 # ---- signals -----------------------------------------------------------------------------------
 
 
@@ -203,6 +324,51 @@ def test_without_any_checkpoint_that_is_said(tmp_path, capsys):
     with pytest.raises(SystemExit):
         quiet_fit(learn, 3, cbs=[Checkpoints(), do])
     assert "There is no checkpoint yet: begin again." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("recipe", "epochs"), [("fit", 2), ("fine_tune", 2)])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_a_checkpoint_is_written_is_answered(
+    tmp_path, monkeypatch, recipe, epochs, number
+):
+    real = checkpoint_files.save_state
+
+    def save_state(path, **options):
+        real(path, **options)
+        if path.stem.endswith("1" if recipe == "fine_tune" else "2"):
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(checkpoint_files, "save_state", save_state)
+    learn, keep = make_learner(tmp_path, splitter=halves), Checkpoints()
+    with learn.no_logging(), pytest.raises((SystemExit, KeyboardInterrupt)):
+        getattr(learn, recipe)(epochs, cbs=keep)
+    assert keep.last.stem.endswith("1" if recipe == "fine_tune" else "2")
+
+
+@pytest.mark.parametrize("order", [9999, 10001])
+def test_a_signal_at_the_end_of_a_fit_is_answered(tmp_path, order):
+    learn = make_learner(tmp_path)
+    send = At("after_epoch", 0, raise_signal(signal.SIGTERM), epoch=1)
+    send.order = order
+    early = EarlyStoppingCallback(patience=1)
+    with pytest.raises(SystemExit):
+        try:
+            raise KeyError
+        except KeyError:
+            quiet_fit(learn, 3, cbs=[Checkpoints(), Table(0.1, 0.2), early, send])
+    assert len(learn.recorder.values) == 2
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_an_error_that_ends_the_fit_is_told_before_a_signal(tmp_path):
+    def fail(learn):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ArithmeticError
+
+    learn, keep = make_learner(tmp_path), Checkpoints()
+    with pytest.raises(ArithmeticError):
+        quiet_fit(learn, 1, cbs=[keep, At("before_batch", 2, fail, epoch=0)])
+    quiet_fit(learn, 1, cbs=keep)
 
 
 def test_ctrl_c_writes_a_checkpoint_and_leaves_a_usable_learner(tmp_path, capsys):
@@ -259,6 +425,32 @@ def test_two_in_one_fit_are_refused(tmp_path):
     learn = make_learner(tmp_path, cbs=Checkpoints(keep=5))
     with pytest.raises(ValueError, match=r"Checkpoints\(keep=5\) and Checkpoints\(\)"):
         quiet_fit(learn, 1, cbs=Checkpoints())
+
+
+def test_a_column_that_would_stay_empty_is_refused(tmp_path):
+    learn = make_learner(tmp_path)
+    learn.dls = DataLoaders(learn.dls.train, device="cpu")
+    with pytest.raises(ValueError, match="Checkpoints is to follow `valid_loss`"):
+        quiet_fit(learn, 1, cbs=Checkpoints(monitor="valid_loss"))
+
+
+def test_a_state_that_no_file_can_hold_is_refused_before_training(tmp_path):
+    class Odd(Callback):
+        def state_dict(self):
+            return {"where": tmp_path}
+
+    class Late(Callback):
+        def before_train(self, learn):
+            self.ready = 1
+
+        def state_dict(self):
+            return {"ready": self.ready}
+
+    learn = make_learner(tmp_path)
+    with pytest.raises(TypeError, match=r"`Odd.state_dict\(\).where` is a PosixPath"):
+        quiet_fit(learn, 1, cbs=[Checkpoints(), Odd()])
+    assert learn.train_iter == 0
+    quiet_fit(learn, 1, cbs=[Checkpoints(), Late()])
 
 
 def test_its_repr_says_what_is_unusual(tmp_path):

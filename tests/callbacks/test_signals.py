@@ -51,7 +51,16 @@ def test_a_second_sigterm_ends_the_program_at_once(signals):
 
 def test_watching_twice_forgets_nothing(signals):
     signals.watch()
+    os.kill(os.getpid(), signal.SIGTERM)
     signals.watch()
+    assert signals.pending is signal.SIGTERM
+
+
+def test_what_came_before_the_end_can_be_asked_for_after_it(signals):
+    signals.watch()
+    os.kill(os.getpid(), signal.SIGTERM)
+    signals.rest()
+    assert signals.pending is signal.SIGTERM
 
 
 def test_handlers_of_others_stay(signals):

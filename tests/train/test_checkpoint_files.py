@@ -56,9 +56,13 @@ def test_a_broken_one_is_passed_over_with_a_warning(tmp_path):
     bad.write_bytes(bad.read_bytes()[:20])
     with pytest.warns(UserWarning, match=f"cut short.*The one before is used: {good.name}"):
         assert folder.newest()[0] == good
+    assert folder.newest_meta() == (good, {"kind": "presize checkpoint", "value": 1})
     good.write_bytes(b"")
-    with pytest.raises(ModelFileError, match=bad.name):
+    said = rf"None of the 2 .* Remove them, or begin a new run.*leave out --resume.*{bad.name}"
+    with pytest.raises(ModelFileError, match=said) as caught:
         folder.newest()
+    assert "download" not in str(caught.value)
+    assert folder.newest_meta() is None
 
 
 def test_something_else_under_such_a_name_is_told(tmp_path):
@@ -79,6 +83,63 @@ def test_a_newer_format_is_told(tmp_path):
 def test_an_empty_folder_names_the_way_out(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"no checkpoint in .*none.*cbs=Checkpoints\(\)"):
         CheckpointFolder(tmp_path / "none").newest()
+
+
+def test_what_is_there_is_set_aside_until_the_next_is_written(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    folder.set_aside()
+    assert not list(tmp_path.iterdir())
+    folder.keep_best(write(folder, 1))
+    folder.set_aside()
+    assert (folder.files(), len(folder.earlier.files())) == ([], 1)
+    assert load_state(tmp_path / "earlier/best.safetensors")[1]["value"] == 1
+    with pytest.raises(FileNotFoundError, match="Those of the run before it are in .*earlier"):
+        folder.newest()
+    folder.set_aside()  # a run that was killed before its first
+    assert len(folder.earlier.files()) == 1
+    write(folder, 2)
+    assert not folder.earlier.path.exists()
+    folder.set_aside()
+    write(folder.earlier, 3)
+    write(folder.earlier, 4)
+    save_state(tmp_path / "checkpoint-000009.safetensors", tensors={}, meta={})
+    folder.set_aside()
+    assert [p.stem for p in folder.earlier.files()] == ["checkpoint-000009"]
+
+
+def test_files_of_others_stay_with_what_is_set_aside(tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    write(folder, 1)
+    folder.set_aside()
+    (folder.earlier.path / "mine.txt").write_text("")
+    write(folder, 2)
+    assert [p.name for p in folder.earlier.path.iterdir()] == ["mine.txt"]
+
+
+def test_a_best_one_that_cannot_be_kept_leaves_no_half(tmp_path, monkeypatch):
+    def half(source, target):
+        target.write_bytes(b"half")
+        raise OSError("full")
+
+    monkeypatch.setattr("pathlib.Path.hardlink_to", lambda self, target: half(target, self))
+    monkeypatch.setattr("shutil.copyfile", half)
+    folder = CheckpointFolder(tmp_path)
+    path = write(folder, 1)
+    with pytest.raises(OSError, match="full"):
+        folder.keep_best(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_has_begun_until_all_is_removed(tmp_path):
+    folder = CheckpointFolder(tmp_path / "deep/kept")
+    assert not folder.begun.exists()
+    folder.begin()
+    folder.begin()
+    assert folder.begun.exists()
+    write(folder, 1)
+    folder.set_aside()
+    folder.remove()
+    assert not folder.path.exists()
 
 
 def test_what_was_killed_in_mid_writing_is_removed_and_all_if_asked(tmp_path):

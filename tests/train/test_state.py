@@ -2,6 +2,8 @@
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -142,6 +144,23 @@ def test_a_failed_write_leaves_the_old_file(path: Path, monkeypatch: pytest.Monk
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="asks whether a process lives")
+def test_what_a_process_that_was_killed_has_left_is_removed(path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-S", "-E", "-c", ""]) as ended:
+        pass
+    dead, huge, living, other = (
+        path.with_name(f".{name}.part")
+        for name in (
+            f"{path.name}.{ended.pid}", f"{path.name}.{10**30}", f"{path.name}.{os.getppid()}",
+            f"other.{ended.pid}",
+        )
+    )  # fmt: skip
+    for part in (dead, huge, living, other):
+        part.touch()
+    save_state(path, tensors={}, meta={})
+    assert set(path.parent.iterdir()) == {path, living, other}
+
+
 @pytest.mark.parametrize(
     ("meta", "text"),
     [
@@ -171,6 +190,14 @@ def test_cut_short_at_any_place(path: Path) -> None:
         for load in (load_state, load_meta):
             with pytest.raises(ModelFileError, match=rf"\({length} bytes\) is no complete"):
                 load(path)
+
+
+def test_the_way_out_is_that_of_who_reads(path: Path) -> None:
+    path.write_bytes(b"x")
+    with pytest.raises(ModelFileError, match="or is something else: copy or download it again.$"):
+        load_state(path)
+    with pytest.raises(ModelFileError, match="or is something else: remove it.$"):
+        load_state(path, way_out="remove it")
 
 
 def test_a_header_may_begin_like_a_pickle(path: Path) -> None:

@@ -14,10 +14,11 @@ from presize.callbacks.run_snapshot import (
     can_stop_in_epoch,
     describe_data,
     finite,
+    named,
     own_state,
     shared_state,
 )
-from presize.callbacks.saving import LOWER_IS_BETTER
+from presize.callbacks.saving import LOWER_IS_BETTER, require_values
 from presize.callbacks.signals import Signals
 from presize.core.errors import did_you_mean
 from presize.data.warned import warn_user
@@ -45,6 +46,9 @@ class Checkpoints(Callback):
     state of all callbacks. Checkpoints lie between two steps of the optimizer. SIGTERM and Ctrl-C
     are answered with a checkpoint at the end of the step; the second one ends the step too.
 
+    When a new run begins, the checkpoints that lie there are moved into the subfolder "earlier",
+    which is removed when the new run has written its first one.
+
     Args:
         every_epoch: at the end of each epoch.
         every_steps: also after so many steps of the optimizer.
@@ -54,6 +58,11 @@ class Checkpoints(Callback):
             epoch stays as well, as best.safetensors, which `learn.load` reads. The lowest value is
             the best if the name has "loss" or "error" in it, else the highest.
         folder: where they go; None takes "checkpoints" in `learn.path`.
+
+    Attributes:
+        best: the value of the best epoch of the run, if one is kept.
+        last: the last checkpoint of the run.
+        note: JSON of whoever began the run, that is put into each checkpoint.
 
     Raises:
         ValueError: they would never be written, or none would stay.
@@ -77,11 +86,13 @@ class Checkpoints(Callback):
         self.folder = None if folder is None else AnyPath(folder)
         self.best: float | None = None
         self.last: AnyPath | None = None
+        self.note: dict[str, Any] = {}
         self._signals = Signals()
         self._active = self._resting = False
         self._steps, self._unasked, self._written = 0, 0, 0.0
         self._data: dict[str, Any] = {}
         self._pass: dict[str, Any] | None = None
+        self._call: dict[str, Any] | None = None  # the recipe whose run this is
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -97,7 +108,7 @@ class Checkpoints(Callback):
         """Start the clock, and catch signals; rest while a rate is looked for.
 
         Raises:
-            TypeError: an argument of the call cannot be kept in a file.
+            TypeError: an argument of the call, or a callback's state, cannot be kept in a file.
             ValueError: there is another one in this fit, or no column to monitor.
         """
         self._resting = looks_for_rate(learn)
@@ -105,14 +116,17 @@ class Checkpoints(Callback):
             return
         _check_alone(learn)
         if self.monitor is not None:
-            self._column(learn)
+            require_values(learn, "Checkpoints", self.monitor, self._column(learn))
         pack(learn.run.call, "call")
+        _check_states(learn)
         self._data = describe_data(learn)
         self._active, self._written = True, perf_counter()
         self._steps = self._unasked = 0
-        self.best, self._pass = None, None
+        self._pass = None
         if learn.ranks.is_main:
             self.place(learn).tidy()
+        if learn.run.call is not self._call:  # else it is another fit of the same run
+            self._begin_run(learn)
         self._signals.watch()
 
     def before_train(self, learn: "Learner") -> None:
@@ -141,22 +155,26 @@ class Checkpoints(Callback):
         """Write a checkpoint of the epoch; keep it if it is the best one."""
         if not self._active or self._resting:
             return
-        better = self.monitor is not None and self._is_better(learn)
+        better = self.monitor is not None and self._agreed(learn, self._is_better(learn))
         leaving = self._agreed(learn, self._signals.pending is not None)
         if self.every_epoch or better or leaving:
-            path = self._write(learn, over=True)
-            if better and path is not None:
-                self.place(learn).keep_best(path)
+            self._write(learn, over=True, best=better)
+            # Writing takes a while, in which one may have come.
+            leaving = leaving or self._agreed(learn, self._signals.pending is not None)
         if leaving:
             self._leave(learn)
 
     def after_fit(self, learn: "Learner") -> None:
-        """Let signals do what they did before the fit."""
+        """Let signals do what they did before the fit, and answer one that has come since."""
         if self._resting:
             self._resting = False
             return
-        self._active = False
+        active, self._active = self._active, False
         self._signals.rest()
+        if learn.failing:  # the error ends it
+            self._signals.pending = None
+        elif active and self._agreed(learn, self._signals.pending is not None):
+            self._leave(learn)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, and the random states that the order of the epoch came from."""
@@ -165,6 +183,19 @@ class Checkpoints(Callback):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on with the best value of a checkpoint."""
         self.best, self._pass = state["best"], state["pass"]
+
+    def _begin_run(self, learn: "Learner") -> None:
+        """Forget the run before; if this is that run, do what it may have been killed before."""
+        self._call, self.best = learn.run.call, None
+        place = self.place(learn)
+        if not learn.run.goes_on:
+            self.last = None
+            if learn.ranks.is_main:
+                place.set_aside()
+        elif learn.ranks.is_main and (found := place.newest_meta()) is not None:
+            path, meta = found
+            if meta.get("best"):
+                self._keep_best(place, path)
 
     def _due(self, learn: "Learner") -> tuple[bool, bool]:
         """Return whether to write now, and whether to end the fit then."""
@@ -186,31 +217,46 @@ class Checkpoints(Callback):
         """Return whether any of the processes that train together wishes so."""
         return wish if learn.ranks.world == 1 else bool(all_sum(torch.tensor([int(wish)])) > 0)
 
-    def _write(self, learn: "Learner", *, over: bool) -> AnyPath | None:
-        """Write a checkpoint; one that cannot be written ends nothing."""
+    def _write(self, learn: "Learner", *, over: bool, best: bool = False) -> None:
+        """Write a checkpoint, of the best epoch or not; one that cannot be written ends nothing."""
         why_not = None if over else can_stop_in_epoch(learn)
         self._written, self._steps = perf_counter(), 0
         if why_not is not None:
             warn_user(f"There are checkpoints at the ends of epochs only: {why_not}.")
-            return None
+            return
         if not over and not self._agreed_finite(learn):
-            return None
+            return
+        before = self.best
+        if best:
+            self.best = learn.recorder.values[-1][self._column(learn)]
         own = own_state(learn, over=over)
         others = all_parts(to_bytes(own))[1:] if learn.ranks.world > 1 else []
         if not learn.ranks.is_main:
-            return None
+            return
         tensors, meta = shared_state(learn, self._data)
         packed, more = pack({"call": learn.run.call, "own": own}, "run")
         meta |= {"run": packed, "fit": learn.run.fits, "world": learn.ranks.world, "over": over}
         meta |= {"epoch": learn.epoch, "batch": learn.iter + 1, "n_epoch": learn.n_epoch}
-        meta["checkpoints"] = self.settings
+        meta |= {"checkpoints": self.settings, "note": self.note, "best": best}
+        meta["ended"] = learn.cbs.ending
         tensors |= more | {f"rank.{i}": sent for i, sent in enumerate(others, 1)}
+        place = self.place(learn)
         try:
-            self.last = self.place(learn).write(tensors, meta, self.keep)
+            self.last = place.write(tensors, meta, self.keep)
         except OSError as error:
             warn_user(f"A checkpoint could not be written, and training goes on: {error}.")
-            return None
-        return self.last
+            self.best = before
+            return
+        if best and not self._keep_best(place, self.last):
+            self.best = before
+
+    def _keep_best(self, place: CheckpointFolder, path: AnyPath) -> bool:
+        try:
+            place.keep_best(path)
+        except OSError as error:
+            warn_user(f"The best checkpoint could not be kept, and training goes on: {error}.")
+            return False
+        return True
 
     def _agreed_finite(self, learn: "Learner") -> bool:
         # With a loss that is none the weights are lost; the fit is about to be ended for it.
@@ -241,14 +287,11 @@ class Checkpoints(Callback):
 
     def _is_better(self, learn: "Learner") -> bool:
         row, column = learn.recorder.values[-1], self._column(learn)
-        value = row[column] if column < len(row) else None
+        value: float | None = row[column] if column < len(row) else None
         if value is None or value != value:
             return False
         lower = any(word in str(self.monitor) for word in LOWER_IS_BETTER)
-        if self.best is not None and not (value < self.best if lower else value > self.best):
-            return False
-        self.best = value
-        return True
+        return self.best is None or (value < self.best if lower else value > self.best)
 
     def __repr__(self) -> str:
         usual = Checkpoints().settings | {"folder": None}
@@ -280,6 +323,16 @@ def _check_alone(learn: "Learner") -> None:
             f"A fit has one Checkpoints, but got {' and '.join(map(repr, found))}. Take one off: "
             "learn.remove_cb(Checkpoints)."
         )
+
+
+def _check_states(learn: "Learner") -> None:
+    """Refuse states that no file can hold before training, not at the first checkpoint."""
+    for name, cb in named(learn.cbs).items():
+        try:
+            state = cb.state_dict()
+        except Exception:  # it may have none before its first batch
+            continue
+        pack(state, f"{name}.state_dict()")
 
 
 def _state_of_order(learn: "Learner") -> dict[str, Any] | None:

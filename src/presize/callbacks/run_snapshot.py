@@ -1,20 +1,28 @@
 """All that a run is made of at one moment, taken from a learner and put back into one."""
 
-import zlib
 from collections.abc import Iterable
-from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from presize.callbacks.base import Callback
-from presize.core.errors import TrainingError
+from presize.callbacks.progress import ProgressCallback
+from presize.callbacks.run_data import check_data as check_data
+from presize.callbacks.run_data import describe_data as describe_data
+from presize.core.settings import made_with
 from presize.data.position import Resumable
 from presize.data.warned import warn_user
+from presize.train.layout import follow_layout
+from presize.train.loss_state import restore_unsaved_state, unsaved_state
 from presize.train.optim_state import flatten_optimizer, restore_optimizer
 from presize.train.precision import Precision
-from presize.train.random_state import random_state, restore_random_state
+from presize.train.random_state import (
+    generator_states,
+    random_state,
+    restore_generators,
+    restore_random_state,
+)
 from presize.train.weights_state import load_weights
 
 if TYPE_CHECKING:
@@ -23,6 +31,8 @@ if TYPE_CHECKING:
 # The same prefixes as in the files of `learn.save`, so that `learn.load` reads checkpoints too.
 WEIGHTS = "model."
 OPTIMIZER = "optimizer."
+_FREE = (ProgressCallback.__name__, "Checkpoints")
+_UNSAVED = "unsaved."  # what is in no state_dict of the model
 
 
 def shared_state(
@@ -35,6 +45,8 @@ def shared_state(
     """
     assert learn.opt is not None
     tensors = {WEIGHTS + name: value for name, value in _weights(learn).items()}
+    unsaved = unsaved_state(learn.model, learn.loss_func)
+    tensors |= {_UNSAVED + name: value for name, value in unsaved.items()}
     averages, optimizer = flatten_optimizer(learn.opt)
     tensors |= {OPTIMIZER + name: value for name, value in averages.items()}
     meta = {
@@ -44,7 +56,7 @@ def shared_state(
         "accumulate": learn.accumulate,
         "channels_last": learn.channels_last,
         "compile": learn.compile,
-        "parts": learn.parts.count,
+        "parts": dict(learn.parts.room),
         "data": data,
     }
     return tensors, meta
@@ -63,6 +75,7 @@ def own_state(learn: "Learner", *, over: bool) -> dict[str, Any]:
         "train": _loader_state(learn.dls.train, over=over),
         "valid": _loader_state(learn.dls.valid, over=True),
         "random": random_state(learn.place),
+        "generators": [generator_states(dl) for dl in (learn.dls.train, learn.dls.valid)],
     }
     if not over and learn.recorder.train_metrics:
         state["metrics"] = [metric.state_dict() for metric in learn.metrics]
@@ -93,12 +106,13 @@ def put_back_shared(learn: "Learner", tensors: dict[str, Tensor], meta: dict[str
     """
     assert learn.opt is not None
     load_weights(learn.model, _part(tensors, WEIGHTS))
+    restore_unsaved_state(learn.model, learn.loss_func, _part(tensors, _UNSAVED))
     restore_optimizer(learn.opt, _part(tensors, OPTIMIZER), meta["optimizer"])
     frozen = set(meta["frozen"])
     for name, parameter in learn.model.named_parameters():
         parameter.requires_grad_(name not in frozen)
     learn.precision.load_state_dict(meta["precision"])
-    learn.accumulate, learn.parts.count = meta["accumulate"], meta["parts"]
+    learn.accumulate, learn.parts.room = meta["accumulate"], dict(meta["parts"])
 
 
 def put_back_own(learn: "Learner", state: dict[str, Any]) -> None:
@@ -111,11 +125,15 @@ def put_back_own(learn: "Learner", state: dict[str, Any]) -> None:
     for loader, name in ((learn.dls.train, "train"), (learn.dls.valid, "valid")):
         if isinstance(loader, Resumable) and state[name] is not None:
             loader.load_state_dict(state[name])
+    for loader, states in zip((learn.dls.train, learn.dls.valid), state["generators"], strict=True):
+        restore_generators(loader, states)
     for metric, kept in zip(learn.metrics, state.get("metrics", ()), strict=False):
         metric.load_state_dict(kept)
     parameters = dict(learn.model.named_parameters())
     for name, gradient in state.get("gradients", {}).items():
         parameters[name].grad = gradient.to(parameters[name].device)
+    assert learn.opt is not None
+    follow_layout(learn.opt)  # what is read from a file lies in the usual one
     restore_random_state(state["random"], learn.place)
 
 
@@ -136,16 +154,52 @@ def compute_as(learn: "Learner", meta: dict[str, Any]) -> str:
     return ", ".join(changed)
 
 
-def warn_of_missing(learn: "Learner", state: dict[str, Any]) -> None:
-    """Warn of callbacks that the checkpoint has a state of, and that do not take part now."""
-    present = named(learn.cbs)
-    missing = [name for name, kept in state["callbacks"].items() if kept and name not in present]
+def warn_of_others(learn: "Learner", state: dict[str, Any], call: dict[str, Any]) -> None:
+    """Warn of callbacks that the run had and that are not there now, that are new, or others.
+
+    Args:
+        state: from `own_state`.
+        call: what was called then, with the settings of its callbacks.
+    """
+    then, now = set(state["callbacks"]), set(named(learn.cbs))
+    names = [*dict.fromkeys((*state["callbacks"], *named(learn.cbs)))]
+    missing = [name for name in names if _counts(name) and name in then - now]
     if missing:
-        kinds = ", ".join(dict.fromkeys(name.partition(" ")[0] for name in missing))
         warn_user(
-            f"The run had callbacks that are not there now: {kinds}. It goes on without them, and "
-            "will not be the run that it was; give them again, learn.resume(cbs=[...])."
+            f"The run had callbacks that are not there now: {_kinds(missing)}. It goes on without "
+            "them, and will not be the run that it was; give them again, learn.resume(cbs=[...])."
         )
+    new = [name for name in names if _counts(name) and name in now - then]
+    if new:
+        warn_user(
+            f"The run had no {_kinds(new)}, and goes on with it: if that changes how it trains, it "
+            "will not be the run that it was."
+        )
+    settings = (learn.run.call or call)["settings"]
+    pairs = [(given, settings.get(name, given)) for name, given in call["settings"].items()]
+    for given, other in pairs:
+        if other != given:
+            warn_user(
+                f"The run had {given}, and goes on with {other} in its place: it will not be the "
+                "run that it was. Give callbacks as they were, those of a class in their order."
+            )
+            return  # of two that have changed places the other one, too
+
+
+def settings_of(cbs: Iterable[Callback]) -> dict[str, str]:
+    """Return by the names of `named` what callbacks were made with."""
+    return {name: made_with(cb) for name, cb in named(cbs).items() if _counts(name)}
+
+
+def _counts(name: str) -> bool:
+    """Return whether a run may be another one without a callback of this name."""
+    kind = name.partition(" ")[0]
+    # A bar may be shown or not; where and how often checkpoints are written may change.
+    return not kind.startswith("_") and kind not in _FREE
+
+
+def _kinds(names: list[str]) -> str:
+    return ", ".join(dict.fromkeys(name.partition(" ")[0] for name in names))
 
 
 def named(cbs: Iterable[Callback]) -> dict[str, Callback]:
@@ -156,50 +210,6 @@ def named(cbs: Iterable[Callback]) -> dict[str, Callback]:
         count = sum(name.partition(" ")[0] == kind for name in found)
         found[kind if not count else f"{kind} {count + 1}"] = cb
     return found
-
-
-def describe_data(learn: "Learner") -> dict[str, Any]:
-    """Return what must be the same of the data for a run to go on with it."""
-    train = learn.dls.train
-    items, others = (getattr(loader, "dataset", None) for loader in (train, learn.dls.valid))
-    vocab = getattr(items, "vocab", None)
-    return {
-        "items": _length(items),
-        "valid": _length(others),
-        "bs": getattr(train, "bs", None),
-        "batches": len(train),
-        "vocab": None if vocab is None else [str(name) for name in vocab],
-        "names": [_digest(items), _digest(others)],
-    }
-
-
-def check_data(learn: "Learner", then: dict[str, Any], *, same_world: bool) -> None:
-    """Refuse to go on with other data than a run began with.
-
-    Raises:
-        TrainingError: says what is another.
-    """
-    now = describe_data(learn)
-    words = {
-        "items": "items to train on",
-        "valid": "items to validate on",
-        "bs": "items in a batch",
-        "batches": "batches in an epoch",
-        "vocab": "as classes",
-    }
-    for key, what in words.items():
-        if now[key] != then[key] and (same_world or key != "batches"):
-            raise TrainingError(
-                f"The checkpoint is of a run with {_shown(then[key])} {what}, and this learner has "
-                f"{_shown(now[key])}. A run goes on only with the data that it began with; to "
-                "train on with other data take its weights alone, learn.load(the checkpoint)."
-            )
-    if now["names"] != then["names"]:
-        raise TrainingError(
-            "The checkpoint is of a run with other pictures, or with the same ones in another "
-            "order or split: are the seed and the splitter those of that run? A run goes on only "
-            "with the data that it began with."
-        )
 
 
 def finite(learn: "Learner") -> bool:
@@ -221,24 +231,3 @@ def _loader_state(loader: Any, *, over: bool) -> dict[str, Any] | None:
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)}
-
-
-def _length(dataset: Any) -> int | None:
-    try:
-        return len(dataset)
-    except TypeError:
-        return None
-
-
-def _digest(dataset: Any) -> int | None:
-    """Return a checksum of the names of files with their folders; the data may have moved."""
-    items = getattr(dataset, "items", None)
-    if not isinstance(items, list) or not all(isinstance(item, str | PurePath) for item in items):
-        return None
-    names = (item if isinstance(item, str) else "/".join(item.parts[-2:]) for item in items)
-    return zlib.crc32("\0".join(names).encode("utf-8", "surrogateescape"))
-
-
-def _shown(value: Any) -> str:
-    text = ", ".join(value) if isinstance(value, list) else f"{value}"
-    return text if len(text) <= 200 else f"{text[:200]}…"

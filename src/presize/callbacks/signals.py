@@ -15,6 +15,9 @@ class Signals:
 
     The same signal once more ends the program at once. Outside of the main thread, and where
     signals are ignored or somebody else handles them, all stays as it is.
+
+    Attributes:
+        pending: the signal that came and was not answered yet.
     """
 
     def __init__(self) -> None:
@@ -24,7 +27,6 @@ class Signals:
     def watch(self) -> None:
         """Begin to catch signals."""
         self.rest()
-        self.pending = None
         if threading.current_thread() is not threading.main_thread():
             return
         for number in (signal.SIGTERM, signal.SIGINT):

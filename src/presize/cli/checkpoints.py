@@ -1,14 +1,24 @@
 """What `presize train` does so that a run can be killed, and `presize train --resume` after it."""
 
+from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
 
 from presize.cli.recipe import Recipe
+from presize.core.errors import TrainingError
+from presize.core.ranks import is_main
 
 if TYPE_CHECKING:
     from presize.callbacks.checkpoint import Checkpoints
     from presize.learner import Learner
+    from presize.train.checkpoint_files import CheckpointFolder
+
+_RECIPE = "recipe"
+# A run goes on with these as it began; the rest of a recipe has no effect any more.
+_FIXED = ("arch", "size", "presize", "bs")
+_IGNORED = ("epochs", "lr", "weights")
 
 
 def train_or_resume(
@@ -21,21 +31,28 @@ def train_or_resume(
         recipe: the settings.
         resume: go on with the run whose checkpoints are there; without any begin one, and say so.
         auto: let a new run find out first what is faster on this device.
+
+    Raises:
+        TrainingError: the run that is to be gone on with began with settings that do not fit.
     """
     from presize.callbacks.checkpoint import Checkpoints
 
     # By the clock: a checkpoint takes 0.3 to 1 s for a resnet50 (283 MB), and epochs can be short.
     keeper = Checkpoints(every_epoch=False, every_minutes=1)
-    place, method, arguments = keeper.place(learn), *_call(recipe)
+    keeper.note = {_RECIPE: asdict(recipe)}
+    place = keeper.place(learn)
     found = bool(place.files())
     try:
         if resume and found:
-            _tell_ignored(learn, place.newest()[2], arguments)
+            _compare(place, recipe, tell=learn.ranks.is_main)
             learn.resume(cbs=keeper)
         else:
-            _tell_new(learn, str(place.path), resume=resume, found=found)
+            if learn.ranks.is_main:
+                _tell_new(place, resume=resume)
+                place.begin()
             if auto:
                 learn.auto(epochs=recipe.epochs)
+            method, arguments = _call(recipe)
             getattr(learn, method)(**arguments, cbs=keeper)
     except (SystemExit, KeyboardInterrupt):
         if keeper.last is not None and learn.ranks.is_main:
@@ -44,14 +61,35 @@ def train_or_resume(
     return keeper
 
 
-def _tell_new(learn: "Learner", place: str, *, resume: bool, found: bool) -> None:
-    """Say that a run begins where one was to be gone on with, or could be."""
-    if learn.ranks.is_main and resume:
-        typer.echo(f"There is no checkpoint in {place}: a new run begins.")
-    elif learn.ranks.is_main and found:
+def told_ended(out: Path, model: Path) -> bool:
+    """Return whether the run in `out` has come to its end; if so, say it, and how to go on."""
+    from presize.callbacks.checkpoint import FOLDER
+    from presize.train.checkpoint_files import CheckpointFolder
+
+    place = CheckpointFolder(out / FOLDER)
+    if not model.is_file() or place.begun.exists() or place.files():
+        return False
+    if is_main():
         typer.echo(
-            f"{place} has checkpoints of a run that did not end, which --resume goes on with. "
-            "This is a new run, and its checkpoints take their place."
+            f"The run in {out} has ended, and its model is {model}: nothing is left to train. To "
+            "train anew, leave out --resume."
+        )
+    return True
+
+
+def _tell_new(place: "CheckpointFolder", *, resume: bool) -> None:
+    """Say that a run begins where one was to be gone on with, or could be."""
+    if resume:
+        typer.echo(f"There is no checkpoint in {place.path}: a new run begins.")
+    elif place.files():
+        typer.echo(
+            f"{place.path} has checkpoints of a run that did not end, which --resume would have "
+            "gone on with. This is a new run."
+        )
+    if place.files() or place.earlier.files():
+        typer.echo(
+            f"Those of the run before are in {place.earlier.path} until the new one has written "
+            "its first."
         )
 
 
@@ -62,13 +100,32 @@ def _call(recipe: Recipe) -> tuple[str, dict[str, Any]]:
     return "fit_one_cycle", {"n_epoch": recipe.epochs, "lr_max": recipe.lr}
 
 
-def _tell_ignored(learn: "Learner", meta: dict[str, Any], arguments: dict[str, Any]) -> None:
-    """Say which settings of this command have no effect, because the run began with others."""
-    options = {"epochs": "--epochs", "n_epoch": "--epochs", "base_lr": "--lr", "lr_max": "--lr"}
-    then = meta["run"]["call"]["arguments"]
-    for name, now in arguments.items():
-        if name in then and then[name] != now and learn.ranks.is_main:
+def _compare(place: "CheckpointFolder", recipe: Recipe, *, tell: bool) -> None:
+    """Say which settings of this command have no effect; refuse those that would spoil the run.
+
+    Raises:
+        TrainingError: names them, and what the run began with.
+    """
+    found = place.newest_meta()
+    then: dict[str, Any] = {} if found is None else found[1].get("note", {}).get(_RECIPE, {})
+    others = [name for name, now in asdict(recipe).items() if then.get(name, now) != now]
+    spoils = [name for name in others if name in _FIXED]
+    # Pictures are normalised as pretrained weights expect.
+    if "weights" in others and "none" in (recipe.weights, then["weights"]):
+        spoils.append("weights")
+    if spoils:
+        began, given = _options(then, spoils), _options(asdict(recipe), spoils)
+        raise TrainingError(
+            f"The run in {place.path.parent} began with {began}, and this command has {given}. A "
+            f"run goes on as it began: give {began}, or leave out --resume to begin a new run."
+        )
+    for name in others:
+        if name in _IGNORED and tell:
             typer.echo(
-                f"{options[name]} {now} is not used: the run began with {then[name]}, and goes on "
-                "with that."
+                f"{_options(asdict(recipe), [name])} is not used: the run began with "
+                f"{then[name]}, and goes on with that."
             )
+
+
+def _options(settings: dict[str, Any], names: list[str]) -> str:
+    return " ".join(f"--{name} {settings[name]}" for name in names)

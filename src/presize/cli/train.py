@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presize.cli.checkpoints import train_or_resume
+from presize.cli.checkpoints import told_ended, train_or_resume
 from presize.cli.devices import Devices, Restarts, launch, started_again
 from presize.cli.recipe import Recipe, recipe_for
 from presize.core.ranks import is_main
@@ -59,6 +59,8 @@ def train(
     )
     name = Path(data).resolve().name
     out, source = out or Path("runs") / name, _source(data)
+    if resume and told_ended(out, out / f"{name}.safetensors"):
+        return
     if not launch(devices, max_restarts):
         resume = resume or started_again()
         run(source, recipe, seed=seed, out=out, name=name, resume=resume, auto=auto)

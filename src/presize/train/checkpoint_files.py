@@ -11,10 +11,11 @@ from torch import Tensor
 
 from presize.core.errors import ModelFileError
 from presize.data.warned import warn_user
-from presize.train.state import load_state, save_state
+from presize.train.state import load_meta, load_state, save_state
 
 KIND = "presize checkpoint"
 BEST = "best.safetensors"
+EARLIER = "earlier"
 _NAME = re.compile(r"checkpoint-(\d{6,})\.safetensors")
 _PART = re.compile(r"\.(checkpoint-\d{6,}|best)\.safetensors\.(\d+\.)?part")
 
@@ -29,6 +30,21 @@ class CheckpointFolder:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
 
+    @property
+    def earlier(self) -> "CheckpointFolder":
+        """Where the checkpoints of the run before are until this run has one."""
+        return CheckpointFolder(self.path / EARLIER)
+
+    @property
+    def begun(self) -> Path:
+        """What `begin` writes: a run without it and without checkpoints has come to its end."""
+        return self.path / ".begun"
+
+    def begin(self) -> None:
+        """Note that a run has begun, which `remove` ends."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        self.begun.touch()
+
     def files(self) -> list[Path]:
         """Return the checkpoints, the oldest first."""
         if not self.path.is_dir():
@@ -37,13 +53,17 @@ class CheckpointFolder:
         return sorted(found, key=_number)
 
     def write(self, tensors: dict[str, Tensor], meta: dict[str, Any], keep: int) -> Path:
-        """Write a checkpoint, and then remove all but the last `keep`; returns the file."""
+        """Write a checkpoint, and then remove all but the last `keep`; returns the file.
+
+        Those of the run before go as well: this run can be gone on with from here on.
+        """
         before = self.files()
         number = _number(before[-1]) + 1 if before else 1
         path = self.path / f"checkpoint-{number:06d}.safetensors"
         save_state(path, tensors=tensors, meta={"kind": KIND, **meta})
         for old in [*before, path][:-keep]:
             old.unlink(missing_ok=True)
+        self.earlier.remove()
         return path
 
     def keep_best(self, path: Path) -> Path:
@@ -52,11 +72,24 @@ class CheckpointFolder:
         part = self.path / f".{BEST}.part"
         part.unlink(missing_ok=True)
         try:
-            part.hardlink_to(path)
-        except OSError:  # a file system without links
-            shutil.copyfile(path, part)
-        part.replace(best)
+            try:
+                part.hardlink_to(path)
+            except OSError:  # a file system without links
+                shutil.copyfile(path, part)
+            part.replace(best)
+        finally:
+            part.unlink(missing_ok=True)
         return best
+
+    def set_aside(self) -> None:
+        """Move what is there into `earlier`, in the place of what is there: a new run begins."""
+        files = self.files()
+        if files:
+            self.earlier.remove()
+        for path in [*files, self.path / BEST]:
+            if path.exists():
+                self.earlier.path.mkdir(exist_ok=True)
+                path.replace(self.earlier.path / path.name)
 
     def newest(self) -> tuple[Path, dict[str, Tensor], dict[str, Any]]:
         """Return the newest checkpoint that is whole: its file, tensors and JSON.
@@ -67,15 +100,11 @@ class CheckpointFolder:
         """
         files = self.files()
         if not files:
-            raise FileNotFoundError(
-                f"There is no checkpoint in {self.path}. A run writes them if it is told to: "
-                "learn.fine_tune(5, cbs=Checkpoints()). Begin the run with that, or give the "
-                "folder that it wrote to: learn.resume(folder=...)."
-            )
+            raise FileNotFoundError(self._none())
         problem: ModelFileError | None = None
         for path in reversed(files):
             try:
-                tensors, meta = load_state(path)
+                tensors, meta = load_state(path, way_out="remove it")
                 _check_kind(path, meta)
             except ModelFileError as error:
                 problem = problem or error
@@ -86,7 +115,36 @@ class CheckpointFolder:
                 warn_user(f"{problem} The one before is used: {path.name}.")
             return path, tensors, meta
         assert problem is not None
-        raise problem
+        raise ModelFileError(
+            f"None of the {len(files)} checkpoint(s) in {self.path} can be read. Remove them, or "
+            "begin a new run: on the command line, leave out --resume. What is wrong with the "
+            f"newest: {problem}"
+        ) from problem
+
+    def newest_meta(self) -> tuple[Path, dict[str, Any]] | None:
+        """Return file and JSON of the newest that seems whole; None if there is none.
+
+        It says nothing of broken ones: whoever reads the whole file does.
+        """
+        for path in reversed(self.files()):
+            with contextlib.suppress(ModelFileError, FileNotFoundError):
+                meta = load_meta(path)
+                _check_kind(path, meta)
+                return path, meta
+        return None
+
+    def _none(self) -> str:
+        if self.earlier.files():
+            return (
+                f"There is no checkpoint in {self.path}: a new run began there and wrote none. "
+                f"Those of the run before it are in {self.earlier.path}. To go on with that run, "
+                f"move them up into {self.path}; else begin the new run again."
+            )
+        return (
+            f"There is no checkpoint in {self.path}. A run writes them if it is told to: "
+            "learn.fine_tune(5, cbs=Checkpoints()). Begin the run with that, or give the "
+            "folder that it wrote to: learn.resume(folder=...)."
+        )
 
     def tidy(self) -> None:
         """Remove what a run that was killed in mid-writing has left."""
@@ -97,6 +155,10 @@ class CheckpointFolder:
 
     def remove(self) -> None:
         """Remove all checkpoints, and the folder if nothing else is in it."""
+        if not self.path.is_dir():
+            return
+        self.begun.unlink(missing_ok=True)
+        self.earlier.remove()
         self.tidy()
         for path in [*self.files(), self.path / BEST]:
             path.unlink(missing_ok=True)

@@ -4,10 +4,12 @@ What a loader draws is counted and needs no state; dropout, and users' own code,
 """
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from presize.core.randomness import loose_place, set_loose_place
 
@@ -47,3 +49,29 @@ def restore_random_state(state: dict[str, Any], device: torch.device) -> None:
         torch.cuda.set_rng_state(state["cuda"].cpu(), device)
     elif device.type == "mps" and "mps" in state:
         torch.mps.set_rng_state(state["mps"].cpu())
+
+
+def own_generators(loader: Any) -> dict[str, torch.Generator]:
+    """Return the generators that a loader or its samplers were given, by where they are."""
+    sampler = getattr(loader, "sampler", None)
+    batches = getattr(loader, "batch_sampler", None)
+    owners = {
+        "loader": loader,
+        "sampler": sampler,
+        "batch_sampler": batches,
+        "batch_sampler.sampler": getattr(batches, "sampler", None),
+    }
+    found = {place: getattr(owner, "generator", None) for place, owner in owners.items()}
+    return {place: one for place, one in found.items() if isinstance(one, torch.Generator)}
+
+
+def generator_states(loader: Any) -> dict[str, Tensor]:
+    """Return the states of the generators of a loader, for a checkpoint."""
+    return {place: one.get_state() for place, one in own_generators(loader).items()}
+
+
+def restore_generators(loader: Any, states: Mapping[str, Tensor]) -> None:
+    """Let the generators of a loader go on where `generator_states` saw them."""
+    for place, one in own_generators(loader).items():
+        if place in states:
+            one.set_state(states[place].cpu())

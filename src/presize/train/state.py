@@ -4,6 +4,8 @@ import contextlib
 import json
 import os
 import pathlib
+import re
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,6 +22,7 @@ from presize.train.weights_state import load_weights as load_weights
 
 _HEADER = "presize"  # the key of our JSON in the metadata of the file
 _FORMAT = 1
+_WAY_OUT = "copy or download it again"
 
 
 def save_state(
@@ -45,6 +48,7 @@ def save_state(
     _check_json(dict(meta), "meta")
     header = {"format": _FORMAT, "aliases": aliases, "meta": dict(meta)}
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.touch()
@@ -57,6 +61,27 @@ def save_state(
         part.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # Windows cannot open a folder; the file is safe by then
         _to_disk(path.parent)
+
+
+def _remove_left(path: pathlib.Path) -> None:
+    """Remove what processes that were killed while they wrote this file have left."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.part")
+    with contextlib.suppress(OSError):
+        for part in path.parent.iterdir():
+            if (match := name.fullmatch(part.name)) and not _is_alive(int(match[1])):
+                part.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # os.kill would send Ctrl-C; but no file that is open is removed
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True
 
 
 def _save(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str]) -> None:
@@ -123,13 +148,17 @@ def _check_json(value: object, where: str) -> None:
 
 
 def load_state(
-    path: str | os.PathLike[str], device: torch.device | str = "cpu"
+    path: str | os.PathLike[str],
+    device: torch.device | str = "cpu",
+    *,
+    way_out: str = _WAY_OUT,
 ) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_state` wrote; nothing is unpickled, and nothing in the file is run.
 
     Args:
         path: the file.
         device: where the tensors shall be, wherever they were when written.
+        way_out: what to do if the file is cut short, for the error.
 
     Returns:
         The tensors by name, and meta.
@@ -146,7 +175,7 @@ def load_state(
             # clone: what safe_open returns is mapped from the file, and changes if that does
             tensors = {name: file.get_tensor(name).clone().to(device) for name in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ModelFileError(_broken(path, error)) from error
+        raise ModelFileError(_broken(path, error, way_out)) from error
     for name, same in header["aliases"].items():
         tensors[name] = tensors[same]
     return tensors, header["meta"]
@@ -161,7 +190,7 @@ def load_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
             meta: dict[str, Any] = _header(path, file.metadata())["meta"]
             return meta
     except SafetensorError as error:
-        raise ModelFileError(_broken(path, error)) from error
+        raise ModelFileError(_broken(path, error, _WAY_OUT)) from error
 
 
 def _header(path: pathlib.Path, metadata: dict[str, str] | None) -> dict[str, Any]:
@@ -190,7 +219,7 @@ def _check_readable(path: pathlib.Path) -> None:
         raise FileNotFoundError(f"There is no file {path}.{did_you_mean(path.name, near)}{seen}")
 
 
-def _broken(path: pathlib.Path, error: SafetensorError) -> str:
+def _broken(path: pathlib.Path, error: SafetensorError, way_out: str) -> str:
     with path.open("rb") as file:
         start = file.read(2)
     if start == b"PK" or start in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
@@ -202,5 +231,5 @@ def _broken(path: pathlib.Path, error: SafetensorError) -> str:
         )
     return (
         f"{path} ({path.stat().st_size:,} bytes) is no complete .safetensors file: {error}. It was "
-        "cut short, or is something else: copy or download it again."
+        f"cut short, or is something else: {way_out}."
     )
