@@ -18,7 +18,7 @@ from presize.callbacks.base import (
 )
 from presize.callbacks.progress import ProgressCallback
 from presize.callbacks.schedule import ParamScheduler
-from presize.core.errors import TrainingError
+from presize.core.errors import DataError, TrainingError
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
@@ -450,7 +450,7 @@ def test_plots_draw_what_was_recorded():
 
 
 def test_the_loss_must_come_from_somewhere():
-    with pytest.raises(TrainingError, match="does not tell which loss fits"):
+    with pytest.raises(DataError, match="does not say what its targets are"):
         Learner(make_dls(), nn.Linear(3, 1))
 
 

@@ -2,7 +2,8 @@
 
 import copy
 import functools
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from presize.callbacks.base import Callback
 from presize.callbacks.gather import GatherPredsCallback
+from presize.callbacks.no_trace import copied_metric
 from presize.core.collections import L
 from presize.core.device import map_tensors
 from presize.core.errors import TrainingError
@@ -21,11 +23,17 @@ from presize.data.options import LoaderOptions
 from presize.data.warned import warn_user
 from presize.tensors import TensorBase, TensorMask, TensorPoint
 from presize.train.losses import activation_of, decodes_of, unreduced
+from presize.train.metrics import AvgLoss
 
 if TYPE_CHECKING:
     from presize.learner import Learner
 
 _SHOWN = 4
+# What a pass over a loader sets on the learner.
+_OF_A_PASS = (
+    *("dl", "training", "iter", "n_iter", "share", "batch_cancelled", "stepped"),
+    *("xb", "yb", "typed_batch", "pred", "loss"),
+)
 # Loaders find the kinds of what they show in their first item; those of a model file have none.
 DISPLAYED: dict[Any, type[TensorBase]] = {"segmentation": TensorMask, "points": TensorPoint}
 
@@ -43,8 +51,7 @@ def validate(
     Raises:
         TrainingError: the loader has no batches, or no targets to compare with.
     """
-    learn.run_validation(_without_stand_ins(learn.dls[ds_idx] if dl is None else dl), cbs)
-    row = learn.recorder.row
+    row = learn.run_validation(_without_stand_ins(learn.dls[ds_idx] if dl is None else dl), cbs)
     if row and row[0] is None:
         raise TrainingError(
             "validate saw no targets: the loader is empty, or one of a test set without labels. "
@@ -55,15 +62,41 @@ def validate(
 
 def run_validation(
     learn: "Learner", dl: Any, cbs: Callback | Iterable[Callback] | None = None
-) -> None:
-    """Pass a loader through the model, with the events of validation and no training."""
+) -> list[Any]:
+    """Pass a loader through the model, with the events of validation and no training.
+
+    Returns:
+        The loss and the metrics, if the recorder takes part.
+    """
     learn.place_model()
-    learn.recorder.row = []
-    with learn.added_cbs(cbs), learn.precision.applied(learn.device):
+    with _beside_a_fit(learn), learn.added_cbs(cbs), learn.precision.applied(learn.device):
+        learn.recorder.row = []
         try:
             learn.pass_validation(dl)
         finally:
             learn.forget_batch()
+        return learn.recorder.row
+
+
+@contextmanager
+def _beside_a_fit(learn: "Learner") -> Iterator[None]:
+    """Let a fit whose callback asks go on with its own batch, modes, row and metrics."""
+    if learn.run.call is None:
+        learn.parts.begin()
+        yield
+        return
+    recorder, metrics = learn.recorder, learn.metrics
+    own = {name: vars(learn)[name] for name in _OF_A_PASS}
+    row, loss = recorder.row, recorder.loss
+    modes = [(module, module.training) for module in learn.model.modules()]
+    learn.metrics, recorder.loss = L(copied_metric(metric) for metric in metrics), AvgLoss()
+    try:
+        yield
+    finally:
+        vars(learn).update(own)
+        learn.metrics, recorder.row, recorder.loss = metrics, row, loss
+        for module, training in modes:
+            module.training = training
 
 
 @dataclass(frozen=True)

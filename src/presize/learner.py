@@ -46,7 +46,7 @@ from presize.data.loaders import DataLoaders
 from presize.models.groups import Splitter, trainable_params
 from presize.models.small_maps import small_maps
 from presize.resuming import Run, resumable
-from presize.train.accumulation import Accumulation
+from presize.train.accumulation import Accumulation, BatchesOfStep
 from presize.train.distributed import Parallel
 from presize.train.duration import Duration
 from presize.train.layout import in_channels_last
@@ -55,7 +55,7 @@ from presize.train.metrics import Metric, as_metric
 from presize.train.microbatches import MicroBatches, items_in, out_of_memory
 from presize.train.optim import Adam
 from presize.train.precision import Kind as Kind
-from presize.train.precision import Precision
+from presize.train.precision import PrecisionOf
 from presize.train.rates import LearningRate
 
 
@@ -85,9 +85,10 @@ class Learner:
         compile: compile the model with torch.compile; True, or the name of one of its modes.
 
     Raises:
-        TrainingError: `loss_func` is None and the data does not tell which one fits.
+        DataError: `loss_func` is None and the data does not tell which one fits.
     """
 
+    precision, accumulate = PrecisionOf(), BatchesOfStep()
     n_inp: int | None
     xb: tuple[Any, ...]
     yb: tuple[Any, ...]
@@ -119,14 +120,14 @@ class Learner:
     ) -> None:
         self.dls, self.model = dls, model
         task = getattr(dls, "task", None)
-        self.loss_func = self._loss_of_data() if loss_func is None else loss_func
+        self.loss_func = loss_for_task(task) if loss_func is None else loss_func
         check_loss(self.loss_func, task)
         self.opt_func, self.lr, self.splitter = opt_func, lr, splitter
         self.metrics: L[Metric] = L(as_metric(m) for m in L(metrics))
         self.path = Path(path if path is not None else getattr(dls, "path", "."))
         self.model_dir = AnyPath(model_dir)
         self.wd, self.wd_bn_bias, self.train_bn, self.moms = wd, wd_bn_bias, train_bn, moms
-        self.precision, self.accumulation = Precision(precision), Accumulation(accumulate)
+        self.precision, self.accumulation = precision, Accumulation(accumulate)
         self.channels_last, self.compile = channels_last, compile
         self.parallel, self.run = Parallel(), Run()
         self.parts = MicroBatches(self._begin_step_again, lambda: self.ranks.world > 1)
@@ -136,7 +137,7 @@ class Learner:
         self.logger: Callable[[list[Any]], None] = print
         self.epoch, self.n_epoch, self.iter, self.n_iter = 0, 1, 0, 1
         self.train_iter, self.pct_train = 0, 0.0
-        self.training = self.batch_cancelled = self.stepped = False
+        self.training = self.batch_cancelled = self.stepped = self.failing = False
         self.share = self._items = 1.0
         self.place, self.n_inp = self.device, None
         self.dl: Any = None
@@ -175,8 +176,8 @@ class Learner:
         """
         if self.run.passes_over():
             return
-        with self._at_work(cbs, max_time):
-            self.prepare_fit(lr, wd, reset_opt=reset_opt)
+        prepared = preparation.prepared(self, lr, wd, reset_opt=reset_opt)
+        with self._at_work(cbs, max_time), prepared:
             self.n_epoch = n_epoch
             try:
                 self.cbs.before_fit(self)
@@ -186,11 +187,11 @@ class Learner:
             except CancelFit:
                 self.cbs.after_cancel_fit(self)
             except BaseException:
-                self._begin_step_again()  # the next fit does not add to what is left here
+                self.failing = True
+                self._begin_step_again()  # gradients take as much memory as the model
                 raise
             finally:
                 self.cbs.after_fit(self)
-                self.forget_batch()
 
     def _epoch(self) -> None:
         try:
@@ -225,25 +226,31 @@ class Learner:
                             self.pred = self.forward(*self.xb)
                             self.cbs.after_pred(self)
                             self.loss = self._loss()
+                        if not part.share:
+                            continue  # none of its targets counts: 0 / 0
                         self.cbs.after_loss(self)
                         self.cbs.before_backward(self)
                         share = weight * part.share
+                        self.accumulation.unfinished = True
                         self.precision.backward(self.loss if share == 1.0 else self.loss * share)
             self.accumulation.add(self._items)
             if steps:
                 self._complete()
             self.cbs.after_backward(self)
+            self.accumulation.unfinished = False
             if steps:
                 self._step()
         except CancelBatch:
             self.batch_cancelled = True
+            if self.accumulation.unfinished:
+                self._begin_step_again()
             self.cbs.after_cancel_batch(self)
         self.cbs.after_batch(self)
 
     def _weight_in_step(self) -> tuple[float, bool]:
         """Return what the mean loss of the batch counts for in its step, and if it is the last."""
         world = self.parallel.rank.world
-        if world == 1 and self.accumulation.batches == 1:
+        if world == 1 and self.accumulation.single:
             return 1.0, True
         own = items_in(self.xb)
         self.share = self.parallel.share(self.iter, own)
@@ -260,15 +267,20 @@ class Learner:
     def _step(self) -> None:
         opt = self.opt
         assert opt is not None
+        self.accumulation.unfinished = True
         try:
             self.cbs.before_step(self)
             self.precision.step(opt)
+            self.stepped = True
             self.cbs.after_step(self)
             opt.zero_grad()
-            self.stepped = True
         except CancelStep:
-            self.precision.keep(opt)
+            if self.stepped:
+                opt.zero_grad()
+            else:
+                self.precision.keep(opt)
             self.cbs.after_cancel_step(self)
+        self.accumulation.unfinished = False
 
     def pass_validation(self, dl: Any) -> None:
         """Pass a loader through the model, batch by batch, with the events of validation."""
@@ -315,7 +327,7 @@ class Learner:
     def _begin(self, dl: Any, *, training: bool) -> None:
         self.dl, self.training, self.iter, self.share = dl, training, 0, 1.0
         self.n_iter = len(dl)
-        if training and self.accumulation.pending:  # of an epoch that was left half way
+        if training and (self.accumulation.pending or self.accumulation.unfinished):  # cancelled
             self._begin_step_again()
         if training and not self.n_iter:
             raise TrainingError(
@@ -388,15 +400,6 @@ class Learner:
         return self.parallel.rank
 
     @property
-    def accumulate(self) -> int:
-        """How many batches make one step of the optimizer."""
-        return self.accumulation.batches
-
-    @accumulate.setter
-    def accumulate(self, batches: int) -> None:
-        self.accumulation.batches = batches
-
-    @property
     def x(self) -> Any:
         """The input of the batch: a tensor, or a tuple if there are several."""
         return self.xb[0] if len(self.xb) == 1 else self.xb
@@ -425,6 +428,8 @@ class Learner:
         self, cbs: Callback | Iterable[Callback] | None, max_time: Duration | None
     ) -> Iterator[None]:
         """Have what a fit needs while it runs: its own callbacks, memory, fast small maps."""
+        self._begin_step_again()  # a step that was cancelled keeps its gradients
+        self.parts.begin()
         budget = [] if max_time is None else [TimeBudget(max_time)]
         with (
             self.added_cbs([*budget, *L(cbs)]),
@@ -432,16 +437,11 @@ class Learner:
             small_maps(self.model, self.device),
             self.precision.applied(self.device),
         ):
-            yield
-
-    def _loss_of_data(self) -> Callable[..., Tensor]:
-        task = getattr(self.dls, "task", None)
-        if task is None:
-            raise TrainingError(
-                "The data does not tell which loss fits its targets. Pass one: "
-                "Learner(dls, model, loss_func=F.cross_entropy)."
-            )
-        return loss_for_task(task)
+            try:
+                yield
+            finally:
+                self.failing = False
+                self.forget_batch()
 
 
 def _plain(value: Any) -> Any:

@@ -19,13 +19,24 @@ def add_cb(learn: "Learner", cb: Callback | type[Callback]) -> "Learner":
 
 
 def add_cbs(learn: "Learner", cbs: Iterable[Callback | type[Callback]]) -> "Learner":
-    """Add callbacks (classes are called)."""
+    """Add callbacks (classes are called); a Recorder takes the place of the one that is there.
+
+    None is added if one of them raises in `after_create`.
+    """
     made = [cb() if isinstance(cb, type) else cb for cb in cbs]
-    learn.cbs.replace([*learn.cbs, *made])
-    for cb in made:
-        if isinstance(cb, Recorder):
-            learn.recorder = cb
-        cb.after_create(learn)
+    recorders = [cb for cb in made if isinstance(cb, Recorder)]
+    before, recorder = list(learn.cbs), learn.recorder
+    kept = [cb for cb in before if not (recorders and isinstance(cb, Recorder))]
+    learn.cbs.replace([*kept, *made])
+    try:
+        if recorders:
+            learn.recorder = recorders[-1]
+        for cb in made:
+            cb.after_create(learn)
+    except BaseException:
+        learn.cbs.replace(before)
+        learn.recorder = recorder
+        raise
     return learn
 
 
@@ -47,23 +58,42 @@ def remove_cbs(learn: "Learner", cbs: Iterable[Callback | type[Callback]]) -> "L
 @contextmanager
 def added_cbs(learn: "Learner", cbs: Callback | Iterable[Callback] | None) -> Iterator["Learner"]:
     """Have these callbacks as well, inside a `with` block."""
-    before = list(learn.cbs)
+    before, recorder = list(learn.cbs), learn.recorder
     learn.add_cbs(L(cbs))
-    try:
+    with _undone(learn, before, recorder):
         yield learn
-    finally:
-        learn.cbs.replace(before)
 
 
 @contextmanager
 def removed_cbs(learn: "Learner", cbs: Iterable[Callback | type[Callback]]) -> Iterator["Learner"]:
     """Do without these callbacks, inside a `with` block."""
-    before = list(learn.cbs)
+    before, recorder = list(learn.cbs), learn.recorder
     learn.remove_cbs(cbs)
-    try:
+    with _undone(learn, before, recorder):
         yield learn
+
+
+@contextmanager
+def _undone(learn: "Learner", before: list[Callback], recorder: Recorder) -> Iterator[None]:
+    """Undo a change at the end of a `with` block; what else is changed inside of it stays.
+
+    Args:
+        learn: the learner, with the change made.
+        before: its callbacks before that.
+        recorder: likewise.
+    """
+    after = list(learn.cbs)
+    # By identity, since a callback may say what is equal to it.
+    had, changed = set(map(id, before)), set(map(id, after))
+    try:
+        yield
     finally:
-        learn.cbs.replace(before)
+        now = set(map(id, learn.cbs))
+        kept = [cb for cb in before if id(cb) in now or id(cb) not in changed]
+        later = [cb for cb in learn.cbs if id(cb) not in had | changed]
+        learn.cbs.replace([*kept, *later])
+        if id(learn.recorder) in changed - had:
+            learn.recorder = recorder
 
 
 def no_bar(learn: "Learner") -> AbstractContextManager["Learner"]:

@@ -1,10 +1,13 @@
 """What a learner does before it computes: layer groups, rates, optimizer, device, precision."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from presize.core.device import same_place
 from presize.core.errors import TrainingError
@@ -19,6 +22,10 @@ from presize.train.rates import LearningRate, rates_for
 
 if TYPE_CHECKING:
     from presize.learner import Learner
+
+# Where torch's groups keep what a fit or its schedule may set. Not the rate: every fit sets it.
+_HYPERS = ("momentum", "betas", "alpha", "wd", "weight_decay", "eps")
+_INITIAL = "initial_"
 
 
 def groups(learn: "Learner") -> list[list[nn.Parameter]]:
@@ -46,15 +53,45 @@ def prepare_fit(
     if getattr(learn.dls, "task", None) == "classification":
         check_vocab(learn.dls.vocab)
     learn.place_model()
-    lay_out(learn.model, channels_last=learn.channels_last)
+    lay_out(learn.model, learn.opt, channels_last=learn.channels_last)
     compile_model(learn.model, learn.compile, batch_size=getattr(learn.dls.train, "bs", None))
     if reset_opt or learn.opt is None:
         learn.create_opt()
     assert learn.opt is not None
+    _put_back_hypers(learn.opt)  # if its state is that of a checkpoint in the middle of a fit
+    _keep_hypers(learn.opt)
     set_hyper(learn.opt, "lr", learn.rates(lr))
     decay = learn.wd if wd is None else wd
     if decay is not None:
         set_hyper(learn.opt, "wd", decay)
+
+
+@contextmanager
+def prepared(
+    learn: "Learner", lr: LearningRate | None, wd: float | None, *, reset_opt: bool
+) -> Iterator[None]:
+    """Prepare a fit, inside a `with` block; then the optimizer has its own decay and momenta."""
+    try:
+        learn.prepare_fit(lr, wd, reset_opt=reset_opt)
+        yield
+    finally:
+        if learn.opt is not None:
+            _put_back_hypers(learn.opt)
+
+
+def _keep_hypers(opt: Optimizer) -> None:
+    """Keep an optimizer's own values in its groups, so that a checkpoint has them as well."""
+    for group in opt.param_groups:
+        kept = [key for key in _HYPERS if key in group and not isinstance(group[key], Tensor)]
+        group.update({_INITIAL + key: group[key] for key in kept})
+
+
+def _put_back_hypers(opt: Optimizer) -> None:
+    for group in opt.param_groups:
+        for key in _HYPERS:
+            if _INITIAL + key in group:
+                value = group.pop(_INITIAL + key)
+                group[key] = tuple(value) if isinstance(group[key], tuple) else value
 
 
 def place_model(learn: "Learner") -> None:

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from presize.callbacks.base import Callback
+from presize.callbacks.budget import TimeBudget
 from presize.callbacks.lr_finder import LRFinder, minimum, no_trace, plot_lr_find, steep, suggested
 from presize.callbacks.schedule import ParamScheduler, Schedule
 from presize.core.collections import L
@@ -196,8 +197,11 @@ def fine_tune(
     """
     head_rate, rates = _fine_tune_rates(learn, base_lr, lr_mult)
     limit = TimeLeft(max_time)
+    first: list[TimeBudget] = []  # made here, to be asked when the first part is over
     learn.freeze()
     if start_epoch < freeze_epochs:
+        share = limit.share(freeze_epochs, epochs)
+        first = [] if share is None else [TimeBudget(share)]
         learn.fit_one_cycle(
             freeze_epochs,
             slice(head_rate),
@@ -205,10 +209,9 @@ def fine_tune(
             pct_start=0.99,
             wd=wd,
             moms=moms,
-            cbs=cbs,
+            cbs=[*first, *L(cbs)],
             reset_opt=reset_opt,
             start_epoch=start_epoch,
-            max_time=limit.share(freeze_epochs, epochs),
         )
     learn.unfreeze()
     learn.fit_one_cycle(
@@ -222,7 +225,7 @@ def fine_tune(
         cbs=cbs,
         reset_opt=reset_opt and start_epoch >= freeze_epochs,
         start_epoch=max(start_epoch - freeze_epochs, 0),
-        max_time=limit.left(),
+        max_time=limit.left(sum(budget.earlier for budget in first)),
     )
 
 

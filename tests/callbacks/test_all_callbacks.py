@@ -366,7 +366,7 @@ def test_a_callback_with_a_state_can_take_it_in(kind):
     assert saves == loads
 
 
-class Die(Callback):
+class _Die(Callback):
     """Copies what a run has written at one moment, as if it had been killed there."""
 
     order = 1e7
@@ -407,7 +407,7 @@ def test_a_run_that_is_killed_and_resumed_ends_as_if_it_had_not(kind, moment, pi
         return make_learner(pictures, path, cb), cb, [] if cb is keeper else [keeper]
 
     learn, cb, keeper = begin(alive)
-    with learn.added_cbs([Die(dead, moment)]):
+    with learn.added_cbs([_Die(dead, moment)]):
         getattr(learn, recipe)(3, cbs=keeper)
     expected = end_of(learn, cb, alive)
     again, cb, keeper = begin(dead)

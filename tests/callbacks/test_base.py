@@ -2,7 +2,7 @@ import inspect
 
 import pytest
 
-from presize.callbacks.base import EVENTS, Callback, Callbacks
+from presize.callbacks.base import EVENTS, Callback, Callbacks, CancelFit
 
 
 class FakeLearner:
@@ -87,3 +87,70 @@ def test_what_is_no_callback_is_told_where_it_belongs():
 
     with pytest.raises(TypeError, match=r"takes callbacks.* but got <function.* goes to metrics="):
         Callbacks([accuracy])
+
+
+def test_all_clean_up_after_a_fit_and_the_first_error_is_raised():
+    seen = []
+
+    class Fails(Callback):
+        def __init__(self, error):
+            self.error = error
+
+        def after_fit(self, learn):
+            seen.append(self.error)
+            if self.error is not None:
+                raise self.error
+
+    full, lost = OSError("disk full"), KeyError("lost")
+    with pytest.raises(OSError, match="disk full") as caught:
+        Callbacks([Fails(full), Fails(lost), Fails(None)]).after_fit(None)
+    assert seen == [full, lost, None]
+    assert caught.value is full
+    assert full.__notes__ == ["Then Fails.after_fit failed: KeyError('lost')"]
+
+
+class Ends(Callback):
+    def after_epoch(self, learn):
+        raise CancelFit
+
+
+def test_all_see_an_epoch_that_one_of_them_ends_the_fit_with():
+    seen = []
+
+    class Looks(Callback):
+        def after_epoch(self, learn):
+            seen.append(cbs.ending)
+
+    cbs = Callbacks([Looks(), Ends(), Looks()])
+    for _ in range(2):
+        with pytest.raises(CancelFit):
+            cbs.after_epoch(None)
+    assert seen == [False, True] * 2
+    assert not cbs.ending
+
+
+def test_an_epoch_inside_of_another_one_leaves_the_end_of_that_as_it_is():
+    seen = []
+
+    class Nests(Callback):
+        def after_epoch(self, learn):
+            seen.append(outer.ending)
+            outer.replace([])
+            outer.after_epoch(None)
+            seen.append(outer.ending)
+
+    outer = Callbacks([Ends(), Nests()])
+    with pytest.raises(CancelFit):
+        outer.after_epoch(None)
+    assert seen == [True, True]
+
+
+def test_an_error_in_an_epoch_that_ends_the_fit_is_not_lost():
+    class Fails(Callback):
+        def after_epoch(self, learn):
+            raise KeyError("lost")
+
+    cbs = Callbacks([Ends(), Fails()])
+    with pytest.raises(KeyError, match="lost"):
+        cbs.after_epoch(None)
+    assert not cbs.ending

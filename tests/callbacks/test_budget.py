@@ -13,6 +13,7 @@ from torch import nn
 from presize.callbacks import budget
 from presize.callbacks.base import Callback, CancelStep
 from presize.callbacks.budget import TimeBudget
+from presize.callbacks.checkpoint import Checkpoints
 from presize.core.ranks import Rank
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders
@@ -223,6 +224,37 @@ def test_fine_tune_shares_its_time(make):
     assert (frozen, trained) == (False, True)
     assert head == 13  # in 15 s, with 2 s of validation
     assert 35 <= whole <= 45
+
+
+@pytest.mark.parametrize("steps", [10, 13])
+def test_a_resumed_fine_tune_counts_the_time_of_its_first_part(make, tmp_path, steps):
+    class Die(Callback):
+        """Ends the program after so many steps of the first part, or at its end."""
+
+        order = 20000
+        alive = False
+
+        def after_batch(self, learn):
+            if learn.training and learn.train_iter == steps < 13 and not self.alive:
+                raise KeyboardInterrupt
+
+        def after_fit(self, learn):
+            if learn.recorder.values and not self.alive:
+                raise KeyboardInterrupt
+
+    splitter = lambda m: [list(layer.parameters()) for layer in m.layers]  # noqa: E731
+    torch.manual_seed(0)
+    learn = make(splitter=splitter, path=tmp_path)
+    cbs = [Checkpoints(every_steps=1), Die()]
+    with pytest.raises(KeyboardInterrupt):
+        run(learn, "fine_tune", 3, 0.1, 1, max_time="60s", cbs=cbs)
+    spent = learn.model.now - 1000.0
+    assert spent == (15 if steps == 13 else 10)  # 13 steps, and 2 s of validation
+    Die.alive = True
+    torch.manual_seed(0)
+    again = make(splitter=splitter, path=tmp_path)
+    took = run(again, "resume", cbs=Die())
+    assert 55 <= spent + took <= 60
 
 
 def test_it_says_in_one_line_what_it_did(make, capsys):

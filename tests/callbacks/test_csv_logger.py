@@ -1,4 +1,5 @@
 import csv
+import time
 
 import pandas as pd
 import pytest
@@ -160,6 +161,23 @@ def test_a_resumed_run_leaves_the_file_of_one_that_was_never_killed(tmp_path, ap
         assert epochs == ["0", "1", "2", "3", "4"]  # what others wrote cannot be made again
     else:
         assert epochs == ["epoch", *(["7"] * append), "0", "1", "2", "3", "4"]
+
+
+def test_the_seconds_of_an_epoch_count_those_before_it_was_resumed(tmp_path):
+    first, again = CSVLogger(), CSVLogger()
+    first.before_epoch(make_learner(tmp_path))
+    time.sleep(0.05)
+    state = first.state_dict() | {"lines": [], "start": None}
+    assert 0.05 <= state["seconds"] < 60
+
+    class Resume(Callback):
+        order = 99
+
+        def before_train(self, learn):
+            again.load_state_dict(state | {"seconds": 500.0})
+
+    fit(make_learner(tmp_path, again, Resume()), 1)
+    assert 500 <= float(rows_of(tmp_path / "history.csv")[1][-1]) < 560
 
 
 def test_lr_find_writes_nothing(tmp_path):

@@ -198,6 +198,50 @@ def test_the_place_in_the_data_is_kept_in_the_middle_of_a_pass():
     assert all(map(torch.equal, rest, wanted)) and len(rest) == 7
 
 
+def with_own_generator(kind, g):
+    """Return a loader that draws from a generator of its own: ours with a sampler, or PyTorch's."""
+    pairs = [(torch.tensor([float(i)]), torch.tensor([1.0])) for i in range(12)]
+    if kind == "sampler":
+        sampler = torch.utils.data.WeightedRandomSampler([1.0, 2.0] * 6, 12, generator=g)
+        return DataLoader(pairs, 2, sampler=sampler)
+    return torch.utils.data.DataLoader(pairs, 2, shuffle=True, generator=g)
+
+
+@pytest.mark.parametrize("kind", ["sampler", "PyTorch's loader"])
+def test_generators_that_loaders_have_are_put_back(kind):
+    drawn = [torch.Generator().manual_seed(3) for _ in range(2)]
+    dls = DataLoaders(*(with_own_generator(kind, g) for g in drawn), device="cpu")
+    learn = Learner(dls, nn.Linear(1, 1), F.mse_loss)
+    before = [g.get_state() for g in drawn]
+    with no_trace(learn):
+        for loader in dls.loaders:
+            assert len(list(loader)) == 6
+        assert not any(map(torch.equal, [g.get_state() for g in drawn], before))
+    assert all(map(torch.equal, [g.get_state() for g in drawn], before))
+
+
+def test_a_loss_with_buffers_and_weights_is_put_back():
+    class Loss(nn.Module):
+        """Follows how often each class comes, in place and in a new tensor."""
+
+        def __init__(self):
+            super().__init__()
+            self.scale = nn.Parameter(torch.ones(()))
+            self.register_buffer("seen", torch.zeros(3))
+            self.register_buffer("last", torch.zeros(3), persistent=False)
+
+        def forward(self, preds, targets):
+            self.seen += torch.bincount(targets, minlength=3)
+            self.last = self.seen / self.seen.sum()
+            return F.cross_entropy(preds * self.scale, targets)
+
+    learn = make()
+    learn.loss_func = loss = Loss()
+    search(learn)
+    assert loss.seen.tolist() == loss.last.tolist() == [0.0] * 3
+    assert loss.scale.grad is None
+
+
 def test_what_callbacks_have_is_put_back_in_place():
     class Collects(Callback):
         def __init__(self):
@@ -222,6 +266,16 @@ def test_what_callbacks_have_is_put_back_in_place():
     assert cb.total is total and total.tolist() == [1, 1]
     assert cb.recent == deque([1]) and cb.recent.maxlen == 3 and cb.kinds == {1} and cb.best == 5
     assert not hasattr(cb, "new")
+
+
+def test_callbacks_that_come_and_go_in_between_are_put_back():
+    learn = make()
+    cbs, recorder = list(learn.cbs), learn.recorder
+    with no_trace(learn):
+        learn.remove_cb(Recorder)
+        learn.add_cbs([Recorder(), Callback()])
+        learn.recorder = learn.cbs[-1]
+    assert list(learn.cbs) == cbs and learn.recorder is recorder
 
 
 def test_an_error_in_between_puts_back_as_well():

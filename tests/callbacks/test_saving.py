@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import nn
 
 from presize.callbacks.base import Callback
+from presize.callbacks.checkpoint import Checkpoints
+from presize.callbacks.csv_logger import CSVLogger
 from presize.callbacks.saving import (
     EarlyStoppingCallback,
     PatienceCallback,
@@ -12,6 +14,7 @@ from presize.callbacks.saving import (
     SaveModelCallback,
     TrackerCallback,
 )
+from presize.core.errors import DataError
 from presize.core.ranks import Rank
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
@@ -92,6 +95,83 @@ def test_the_rate_is_lowered_on_a_plateau():
     assert learn.opt.param_groups[-1]["lr"] == pytest.approx(0.02)
 
 
+def fit_without_validation(*cbs, metrics=None, path="."):
+    batches = [(torch.randn(4, 3), torch.randn(4, 1))]
+    dls = DataLoaders(batches, device="cpu")
+    learn = Learner(dls, nn.Linear(3, 1), F.mse_loss, SGD, lr=0.1, metrics=metrics, path=path)
+    with learn.no_logging():
+        learn.recorder.train_metrics = metrics is not None
+        learn.fit(3, cbs=list(cbs))
+    return learn
+
+
+@pytest.mark.parametrize(
+    "cb",
+    [
+        EarlyStoppingCallback(),
+        SaveModelCallback(),
+        ReduceLROnPlateau(),
+        TrackerCallback("valid_l1_loss"),
+    ],
+    ids=repr,
+)
+def test_a_figure_of_validation_is_not_followed_where_there_is_none(cb):
+    with pytest.raises(DataError, match=r"has no validation set.*monitor='train_loss'") as caught:
+        fit_without_validation(cb, metrics=F.l1_loss)
+    assert f"{type(cb).__name__} is to follow `{cb.monitor}`" in str(caught.value)
+
+
+def test_figures_of_training_are_followed_without_validation(tmp_path):
+    cbs = [TrackerCallback("train_loss"), TrackerCallback("train_l1_loss")]
+    fit_without_validation(*cbs, metrics=F.l1_loss)
+    assert all(np.isfinite(cb.best) for cb in cbs)
+    fit_without_validation(SaveModelCallback(every_epoch=True), path=tmp_path)
+    assert len(list((tmp_path / "models").iterdir())) == 3
+
+
+def test_an_epoch_without_a_value_does_not_count():
+    stop, lower = EarlyStoppingCallback(patience=2), ReduceLROnPlateau(patience=2)
+    learn = fit([3.0, None, None, 4.0, None, 4.0, 4.0], stop, lower)
+    assert len(learn.recorder.values) == 6
+    assert stop.wait == 2
+    assert learn.opt.param_groups[-1]["lr"] == pytest.approx(0.01)
+
+
+def test_the_last_epoch_of_a_fit_that_is_stopped_is_written_down(tmp_path):
+    cbs = [EarlyStoppingCallback(patience=2), CSVLogger(), Checkpoints(keep=9)]
+    learn = fit([3.0, 2.0, 2.5, 2.6, 1.0], *cbs, tmp_path=tmp_path)
+    assert len(learn.recorder.values) == 4
+    assert len((tmp_path / "history.csv").read_text().splitlines()) == 1 + 4
+    assert len(list((tmp_path / "checkpoints").iterdir())) == 4
+
+
+def test_a_fit_that_was_stopped_is_complete_for_a_run_that_goes_on(tmp_path):
+    def script():
+        return [Scripted([3.0, 2.0, 2.5, 2.6, 1.0]), EarlyStoppingCallback(patience=2)]
+
+    batches = [(torch.randn(4, 3), torch.randn(4, 1))]
+    learners = [
+        Learner(
+            DataLoaders(batches, batches, device="cpu"),
+            nn.Linear(3, 1),
+            F.mse_loss,
+            SGD,
+            lr=0.1,
+            path=tmp_path,
+        )
+        for _ in range(2)
+    ]
+    stopped, again = learners
+    with stopped.no_logging():
+        stopped.fit(5, cbs=[*script(), Checkpoints()])
+    with again.no_logging():
+        again.resume(cbs=script())
+    assert not again.run.trained
+    assert list(again.recorder.values) == list(stopped.recorder.values)
+    assert len(again.recorder.values) == 4
+    assert torch.equal(again.model.weight, stopped.model.weight)
+
+
 def test_trackers_rest_during_lr_find(tmp_path):
     learn = fit([1.0], tmp_path=tmp_path)
     learn.add_cbs([SaveModelCallback("accuracy"), EarlyStoppingCallback("accuracy")])
@@ -143,7 +223,7 @@ def test_patience_goes_on_where_it_was(capsys):
     assert first.state_dict() == {"best": 1.0, "wait": 2}
     learn = fit([9.0] * 9, again, Restore(again, first.state_dict()), start_epoch=3)
     assert len(learn.recorder.values) == 1
-    assert "since epoch 0: stopping" in capsys.readouterr().out
+    assert "No improvement of valid_loss in 3 epochs: stopping." in capsys.readouterr().out
 
 
 def test_only_the_main_process_speaks(capsys, monkeypatch):

@@ -55,8 +55,8 @@ def test_a_plain_function_is_a_schedule_of_anything():
     scheds = {"wd": lambda pct: 0.1 * pct, "mom": lambda pct: 0.9 - pct / 2}
     with learn.no_logging():
         learn.fit(2, 1e-3, cbs=ParamScheduler(scheds))
-    assert get_hyper(learn.opt, "wd") == pytest.approx([0.09, 0.09])
-    assert get_hyper(learn.opt, "mom") == pytest.approx([0.45, 0.45])
+    assert learn.recorder.hps["wd"][-1] == pytest.approx(0.09)
+    assert learn.recorder.hps["mom"][-1] == pytest.approx(0.45)
     assert learn.recorder.lrs == [1e-3] * STEPS
 
 

@@ -69,7 +69,7 @@ def test_schedules_are_drawn_and_the_folder_is_made_below_the_learners(tmp_path)
     (folder,) = (tmp_path / "runs").iterdir()
     rates = [value for _, value in read(folder)["train/lr"]]
     assert rates == pytest.approx(learn.recorder.lrs, rel=1e-5)
-    assert board.folder == folder
+    assert board.path == folder
 
 
 @pytest.mark.usefixtures("tensorboard")
@@ -78,6 +78,20 @@ def test_later_fits_go_on_where_the_steps_ended(tmp_path):
     fit(learn, 1)
     fit(learn, 1)
     assert [step for step, _ in read(tmp_path / "board")["train/loss"]] == [3, 6, 9, 12]
+
+
+@pytest.mark.usefixtures("tensorboard")
+def test_later_fits_stay_in_a_folder_below_a_relative_path(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for board in (TensorBoardCallback("board"), TensorBoardCallback()):
+        assert board.path is None
+        learn = make_learner("out", board)
+        fit(learn, 1)
+        first = board.path
+        fit(learn, 1)
+        assert board.path == first
+    folders = {p.parent for p in tmp_path.rglob("events*")}
+    assert folders == {tmp_path / "out" / "board", tmp_path / first}
 
 
 @pytest.mark.usefixtures("tensorboard")

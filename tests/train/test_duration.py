@@ -73,10 +73,11 @@ def test_time_that_fits_share(monkeypatch: pytest.MonkeyPatch) -> None:
     assert limit.share(1, 3) == 15.0
     clock[0] += 10
     assert limit.left() == 50.0
+    assert limit.left(earlier=20.0) == 30.0
     clock[0] += 1000
     assert limit.left() == 0.6
 
 
 def test_no_limit_has_no_parts() -> None:
     limit = TimeLeft(None)
-    assert (limit.share(1, 1), limit.left()) == (None, None)
+    assert (limit.share(1, 1), limit.left(), limit.left(5.0)) == (None, None, None)

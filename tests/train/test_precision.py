@@ -8,10 +8,11 @@ import torch.nn.functional as F
 from torch import nn
 
 from presize.callbacks.base import Callback, CancelStep
+from presize.core.errors import TrainingError
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
 from presize.train.optim import SGD, Adam
-from presize.train.precision import Precision
+from presize.train.precision import Precision, PrecisionOf
 
 CPU = torch.device("cpu")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="fp16 needs CUDA")
@@ -306,3 +307,43 @@ def test_tf32_elsewhere_is_fp32_and_says_so(monkeypatch: pytest.MonkeyPatch) -> 
 
 def fp16_state(scale: float) -> dict[str, float]:
     return {**torch.amp.GradScaler("cuda").state_dict(), "scale": scale}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("scaled", [False, True])
+def test_a_loss_of_several_numbers_says_the_way_out(device: str, scaled: bool) -> None:
+    net = nn.Linear(3, 2).to(device)
+    precision = fp16_on(device) if scaled else Precision()
+    text = r"but the loss is of shape \[4, 2\]\. Make the loss function with reduction='mean'"
+    with pytest.raises(TrainingError, match=text):
+        precision.backward(net(torch.randn(4, 3, device=device)))
+    with pytest.raises(RuntimeError, match="does not require grad") as raised:
+        precision.backward(torch.zeros((), device=device))
+    assert not isinstance(raised.value, TrainingError)
+    precision.backward(net(torch.randn(1, 3, device=device))[:, :1])  # one number all the same
+
+
+def test_a_precision_is_set_by_its_name_too() -> None:
+    class Owner:
+        precision = PrecisionOf()
+
+    owner, kept = Owner(), Precision("tf32")
+    owner.precision = "bf16"
+    assert repr(owner.precision) == "Precision('bf16')"
+    owner.precision = kept
+    assert owner.precision is kept
+    with pytest.raises(ValueError, match="Did you mean `fp16`"):
+        owner.precision = "fp61"
+    assert vars(owner) == {"precision": kept}
+    assert isinstance(Owner.precision, PrecisionOf)
+
+
+def test_so_does_a_learner() -> None:
+    batches = [(torch.randn(4, 3), torch.randn(4, 2))]
+    learn = Learner(DataLoaders(batches, []), nn.Linear(3, 2), F.mse_loss)
+    learn.precision = "bf16"
+    seen: list[torch.dtype] = []
+    learn.model.register_forward_hook(lambda module, args, out: seen.append(out.dtype))
+    with learn.no_logging():
+        learn.fit(1)
+    assert seen == [torch.bfloat16]

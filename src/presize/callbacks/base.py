@@ -42,7 +42,7 @@ class CancelEpoch(Exception):
 
 
 class CancelFit(Exception):
-    """Raise it to end the whole fit."""
+    """Raise it to end the whole fit; in `after_epoch`, when all callbacks have seen the epoch."""
 
 
 class Callback:
@@ -135,7 +135,7 @@ class Callback:
         """The fit was cancelled; `after_fit` follows."""
 
     def after_fit(self, learn: "Learner") -> None:
-        """The fit is done, also after a cancel or an error."""
+        """The fit is done, also after a cancel or an error; none is left out, to clean up."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs of it: JSON values, tensors, dicts and lists of them.
@@ -181,9 +181,13 @@ class Callbacks(Callback):
     """Several callbacks as one: forwards every event, in `order`, to those that override it.
 
     Which ones override an event is looked up when the list changes, not at each batch.
+
+    Attributes:
+        ending: whether a callback has ended the fit in this `after_epoch`, which the others see.
     """
 
     def __init__(self, callbacks: Iterable[Callback] = ()) -> None:
+        self.ending = False
         self._all: list[Callback] = []
         self._by_event: dict[str, list[Callback]] = {}
         self.replace(callbacks)
@@ -311,16 +315,37 @@ class Callbacks(Callback):
             cb.after_cancel_epoch(learn)
 
     def after_epoch(self, learn: "Learner") -> None:
-        for cb in self._by_event["after_epoch"]:
-            cb.after_epoch(learn)
+        """Let all see the epoch, also where one of them ends the fit with it."""
+        before, cancel = self.ending, None
+        self.ending = False
+        try:
+            for cb in self._by_event["after_epoch"]:
+                try:
+                    cb.after_epoch(learn)
+                except CancelFit as error:
+                    cancel, self.ending = cancel or error, True
+        finally:
+            self.ending = before  # not False: a callback may look for a rate in `after_epoch`
+        if cancel is not None:
+            raise cancel
 
     def after_cancel_fit(self, learn: "Learner") -> None:
         for cb in self._by_event["after_cancel_fit"]:
             cb.after_cancel_fit(learn)
 
     def after_fit(self, learn: "Learner") -> None:
+        """Let all clean up, also where one of them fails; raise the first error afterwards."""
+        first: BaseException | None = None
         for cb in self._by_event["after_fit"]:
-            cb.after_fit(learn)
+            try:
+                cb.after_fit(learn)
+            except BaseException as error:
+                if first is None:
+                    first = error
+                else:
+                    first.add_note(f"Then {cb!r}.after_fit failed: {error!r}")
+        if first is not None:
+            raise first
 
 
 CancelStepException = CancelStep

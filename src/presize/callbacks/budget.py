@@ -1,6 +1,5 @@
 """Fits a training to a length of time: the schedule follows the clock and is done when it is."""
 
-import sys
 from dataclasses import asdict, dataclass, field
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -66,6 +65,9 @@ class TimeBudget(Callback):
         max_time: seconds, or text such as "90s", "20m", "1h30m". A step under way is finished,
             and one is made in any case.
 
+    Attributes:
+        earlier: seconds of the fit that had passed when the run was killed; 0 if it was not.
+
     Raises:
         ValueError, TypeError: `max_time` is no length of time.
     """
@@ -75,6 +77,7 @@ class TimeBudget(Callback):
 
     def __init__(self, max_time: Duration) -> None:
         self.seconds = in_seconds(max_time)
+        self.earlier = 0.0
         self._course = _Course()
         self._start = self._mark = self._arrived = 0.0
         self._since_plan = 0
@@ -95,7 +98,7 @@ class TimeBudget(Callback):
                 f"A fit has one limit of time, but got {' and '.join(map(repr, budgets))}. Leave "
                 "out max_time=, or take the callback off: learn.remove_cb(TimeBudget)."
             )
-        self._course = _Course()
+        self._course, self.earlier = _Course(), 0.0
         self._start, self._since_plan, self._validating = perf_counter(), 0, False
 
     def before_epoch(self, learn: "Learner") -> None:
@@ -167,7 +170,7 @@ class TimeBudget(Callback):
         if self._resting:
             self._resting = False
             return
-        silent = sys.exception() is not None or not learn.ranks.is_main
+        silent = learn.failing or not learn.ranks.is_main
         if self._course.pace.steps and not silent:
             tell(learn, self._verdict(learn))
 
@@ -179,7 +182,7 @@ class TimeBudget(Callback):
         """Go on with the time that a killed run had left."""
         course = {name: value for name, value in state.items() if name != "seconds"}
         self._course = _Course(**course | {"pace": Pace(**state["pace"])})
-        self.seconds = state["seconds"]
+        self.seconds, self.earlier = state["seconds"], self._course.used
         self._mark = perf_counter()
         self._start = self._mark - self._course.used
 

@@ -92,13 +92,15 @@ class CSVLogger(Callback):
         return pd.read_csv(self.path)
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what was written, and where in the file."""
-        return {"lines": list(self._lines), "start": self._start}
+        """Return what was written, where in the file, and how long the epoch has taken."""
+        seconds = time.perf_counter() - self._clock
+        return {"lines": list(self._lines), "start": self._start, "seconds": seconds}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on behind these lines; what a killed run wrote after them is written again."""
         self._lines, self._start = list(state["lines"]), state["start"]
         self._whole = False
+        self._clock = time.perf_counter() - state["seconds"]
 
     def _held_columns(self) -> list[str]:
         """Return the columns of a file that is gone on with; nothing if it is begun anew."""

@@ -13,9 +13,15 @@ from torch.optim import Optimizer
 from presize.core.collections import L
 from presize.data.loaders import DataLoaders
 from presize.data.position import Resumable
+from presize.train.loss_state import with_loss
 from presize.train.metrics import Metric
 from presize.train.precision import Precision
-from presize.train.random_state import random_state, restore_random_state
+from presize.train.random_state import (
+    generator_states,
+    random_state,
+    restore_generators,
+    restore_random_state,
+)
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -25,7 +31,7 @@ Restore = Callable[[], None]
 _OF_THE_LOOP = (
     *("epoch", "n_epoch", "iter", "n_iter", "train_iter", "pct_train", "training", "dl", "place"),
     *("xb", "yb", "typed_batch", "pred", "loss", "share", "batch_cancelled", "stepped", "n_inp"),
-    *("opt", "forward", "precision", "metrics", "_items"),
+    *("opt", "forward", "precision", "metrics", "recorder", "_items"),
 )
 _CONTAINERS = (list, dict, set, deque)
 
@@ -34,22 +40,25 @@ _CONTAINERS = (list, dict, set, deque)
 def no_trace(learn: "Learner") -> Iterator[None]:
     """Put everything back afterwards, also where a fit is under way.
 
-    That is: weights, buffers, gradients and what is frozen; the optimizer and the loss scale; the
-    recorder, the callbacks, the metrics; the place in the data; the random states. What takes part
-    in between is a copy where that costs little, so that the thing itself is never touched.
+    That is: weights, buffers, gradients and what is frozen, of the model and of a loss that is a
+    module; the optimizer and the loss scale; the recorder, the callbacks, the metrics; the place in
+    the data; the random states, also those of the loaders' own generators. What takes part in
+    between is a copy where that costs little, so that the thing itself is never touched.
     """
     device = learn.device
     attributes = {name: vars(learn)[name] for name in _OF_THE_LOOP if name in vars(learn)}
-    parts = learn.parts.count
+    cbs = list(learn.cbs)
     restores = [
-        _kept_model(learn.model),
+        _kept_model(with_loss(learn.model, learn.loss_func)),
         _kept_optimizer(learn.opt),
         _kept_loaders(learn),
+        *map(_kept_generators, (learn.dls.train, learn.dls.valid)),
         _kept_attributes(learn.accumulation),
-        *map(_kept_attributes, {id(cb): cb for cb in (learn.recorder, *learn.cbs)}.values()),
+        _kept_attributes(learn.parts),
+        *map(_kept_attributes, {id(cb): cb for cb in (learn.recorder, *cbs)}.values()),
     ]
     random = random_state(device)
-    learn.metrics = L(_copied_metric(metric) for metric in learn.metrics)
+    learn.metrics = L(copied_metric(metric) for metric in learn.metrics)
     learn.precision = _copied_precision(learn.precision)
     try:
         yield
@@ -57,7 +66,7 @@ def no_trace(learn: "Learner") -> Iterator[None]:
         for restore in restores:
             restore()
         vars(learn).update(attributes)
-        learn.parts.count = parts
+        learn.cbs.replace(cbs)
         restore_random_state(random, device)
 
 
@@ -124,6 +133,12 @@ def _kept_loaders(learn: "Learner") -> Restore:
     return lambda: None if epoch is None else train.set_epoch(epoch)
 
 
+def _kept_generators(loader: Any) -> Restore:
+    """Keep where generators are that a loader, or its sampler, draws from."""
+    states = generator_states(loader)
+    return lambda: restore_generators(loader, states)
+
+
 def _kept_attributes(owner: Any) -> Restore:
     """Keep what an object has, its lists and tensors with what is in them."""
     attributes = dict(getattr(owner, "__dict__", {}))
@@ -173,7 +188,7 @@ def _cloned(value: Any) -> Any:
     return value
 
 
-def _copied_metric(metric: Metric) -> Metric:
+def copied_metric(metric: Metric) -> Metric:
     """Return a copy, or the metric itself where it cannot be copied."""
     try:
         return copy.deepcopy(metric)

@@ -1,6 +1,5 @@
 """Records losses, metrics and rates; draws their curves."""
 
-import sys
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +17,9 @@ if TYPE_CHECKING:
 
 class Recorder(Callback):
     """Keeps what happened; always there as `learn.recorder`.
+
+    One that is given to a fit, `learn.fit(1, cbs=Recorder(train_metrics=True))`, takes the place of
+    the learner's own in that fit.
 
     `values` holds one list an epoch: train loss, valid loss, then the metrics. The train loss is
     a debiased running average (beta .98) over the batches. Losses of single steps stay on the
@@ -116,7 +118,6 @@ class Recorder(Callback):
         self._waiting.add(learn.dl)
         if learn.ranks.world > 1:
             self.smooth_loss.gather(lambda losses: all_sum(losses) / learn.ranks.world)
-        self.iters.append(len(self.smooth_loss))
         self.row.append(_number(self.smooth_loss.value))
         if self.train_metrics:
             self.row += _values(learn.metrics, learn.ranks.world)
@@ -128,6 +129,7 @@ class Recorder(Callback):
 
     def after_epoch(self, learn: "Learner") -> None:
         """Keep the row, and log it."""
+        self.iters.append(len(self.smooth_loss))
         self.values.append(L(self.row))
         cells = [learn.epoch, *self.row]
         if self.add_time:
@@ -138,7 +140,7 @@ class Recorder(Callback):
 
     def after_fit(self, learn: "Learner") -> None:
         """Say so if the model waited for data; not on the way out of an error."""
-        verdict = None if sys.exception() is not None else self._waiting.verdict(learn.dls.train)
+        verdict = None if learn.failing else self._waiting.verdict(learn.dls.train)
         if verdict is not None:
             tell(learn, verdict)
 
@@ -199,14 +201,21 @@ class Recorder(Callback):
         losses = self.losses
         skip = min(skip_start, max(len(losses) - 2, 0))
         axes.plot(range(skip, len(losses)), losses[skip:], label="train")
-        column = list(self.metric_names).index("valid_loss") - 1 if self.valid_metrics else -1
-        valid = [(i, row[column]) for i, row in zip(self.iters, self.values, strict=False)]
-        points = [(i - 1, v) for i, v in valid if v is not None and i > skip]
-        if with_valid and column > 0 and points:
+        points = [(i - 1, v) for i, v in self._valid_losses() if v is not None and i > skip]
+        if with_valid and points:
             axes.plot(*zip(*points, strict=True), label="valid", marker="o", markersize=3)
         axes.set(xlabel="step", ylabel="loss", yscale="log" if log else "linear")
         axes.legend()
         return axes
+
+    def _valid_losses(self) -> list[tuple[int, float | None]]:
+        """Return the validation loss of each epoch that has one, after the steps until then."""
+        if not self.valid_metrics:
+            return []
+        column = list(self.metric_names).index("valid_loss") - 1
+        rows = zip(self.iters, self.values, strict=False)
+        # A row is short where an epoch was cancelled, and without validation data.
+        return [(i, row[column]) for i, row in rows if len(row) > column]
 
     def plot_sched(self, keys: list[str] | None = None, figsize: Any = None) -> Any:
         """Draw the course of the scheduled hyper-parameters: "lr", "mom".

@@ -8,7 +8,7 @@ import numpy as np
 from presize.callbacks.base import Callback, CancelFit
 from presize.callbacks.resting import looks_for_rate
 from presize.callbacks.schedule import ParamScheduler
-from presize.core.errors import did_you_mean
+from presize.core.errors import DataError, did_you_mean
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -42,6 +42,7 @@ class TrackerCallback(Callback):
         self.min_delta = -min_delta if self.comp is np.less else min_delta
         self.reset_on_fit = reset_on_fit
         self.best: float | None = None
+        self.value: float | None = None
         self.new_best = False
         self._column: int | None = None
         self._aside = False
@@ -50,7 +51,7 @@ class TrackerCallback(Callback):
         """Find the column; rest, and forget nothing, while a rate is looked for.
 
         Raises:
-            ValueError: the table has no such column.
+            ValueError: the table has no such column, or the column would stay empty.
         """
         self._aside = looks_for_rate(learn)
         if self._aside:
@@ -62,7 +63,10 @@ class TrackerCallback(Callback):
                 f"{type(self).__name__} is to follow `{self.monitor}`, but the table has "
                 f"{', '.join(f'`{n}`' for n in names)}.{did_you_mean(self.monitor, names)}"
             )
-        self._column = names.index(self.monitor)
+        column = names.index(self.monitor)
+        if self._follows:
+            require_values(learn, type(self).__name__, self.monitor, column)
+        self._column = column
         if self.reset_on_fit or self.best is None:
             self.best = float("inf") if self.comp is np.less else -float("inf")
 
@@ -71,12 +75,11 @@ class TrackerCallback(Callback):
         if self.resting:
             return
         assert self._column is not None
+        row = learn.recorder.values[-1]
+        self.value = row[self._column] if self._column < len(row) else None
         self.new_best = False
-        if self._column >= len(learn.recorder.values[-1]):
-            return
-        value = learn.recorder.values[-1][self._column]
-        if value is not None and self.comp(value - self.min_delta, self.best):
-            self.best, self.new_best = value, True
+        if self.value is not None and self.comp(self.value - self.min_delta, self.best):
+            self.best, self.new_best = self.value, True
 
     def after_fit(self, learn: "Learner") -> None:
         """Go on after a search for a rate in the middle of a fit."""
@@ -86,6 +89,11 @@ class TrackerCallback(Callback):
     def resting(self) -> bool:
         """Whether there is nothing to follow, as during lr_find."""
         return self._aside or self._column is None
+
+    @property
+    def _follows(self) -> bool:
+        """Whether it needs the figure at all."""
+        return True
 
     def state_dict(self) -> dict[str, Any]:
         """Return the best value so far."""
@@ -167,6 +175,10 @@ class SaveModelCallback(TrackerCallback):
         elif self._saved:
             learn.load(self.fname, with_opt=self.with_opt)
 
+    @property
+    def _follows(self) -> bool:
+        return not self.every_epoch
+
     def state_dict(self) -> dict[str, Any]:
         """Return the best value, and whether it was saved."""
         return super().state_dict() | {"saved": self._saved}
@@ -207,9 +219,9 @@ class PatienceCallback(TrackerCallback):
             self.wait = 0
 
     def after_epoch(self, learn: "Learner") -> None:
-        """Count, and act when the patience is at its end."""
+        """Count, and act when the patience is at its end; an epoch without a value is none."""
         super().after_epoch(learn)
-        if self.resting:
+        if self.resting or self.value is None:
             return
         self.wait = 0 if self.new_best else self.wait + 1
         if self.wait >= self.patience:
@@ -240,8 +252,8 @@ class EarlyStoppingCallback(PatienceCallback):
 
     def give_up(self, learn: "Learner") -> None:
         """End the fit."""
-        last = learn.epoch - self.wait
-        _say(learn, f"No improvement of {self.monitor} since epoch {last}: stopping.")
+        epochs = "1 epoch" if self.wait == 1 else f"{self.wait} epochs"
+        _say(learn, f"No improvement of {self.monitor} in {epochs}: stopping.")
         raise CancelFit
 
 
@@ -295,6 +307,26 @@ class ReduceLROnPlateau(PatienceCallback):
         self.wait = 0
         rate = learn.opt.param_groups[-1]["lr"]
         _say(learn, f"Epoch {learn.epoch}: learning rate lowered to {rate:.2e}.")
+
+
+def require_values(learn: "Learner", who: str, monitor: str, column: int) -> None:
+    """Refuse to follow a figure of validation where there is no validation.
+
+    Args:
+        who: what is to follow it, for the error.
+        monitor: the name of the figure.
+        column: its place in `learn.recorder.values`.
+
+    Raises:
+        DataError: the column would stay empty.
+    """
+    in_training = 1 + len(learn.metrics) * learn.recorder.train_metrics
+    if column >= in_training and learn.dls.valid is None:
+        raise DataError(
+            f"{who} is to follow `{monitor}`, a figure of validation, but the data has no "
+            "validation set. Follow one of training, monitor='train_loss', or give a validation "
+            "set, DataLoaders(train, valid)."
+        )
 
 
 def _say(learn: "Learner", text: str) -> None:

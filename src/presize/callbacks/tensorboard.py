@@ -26,7 +26,8 @@ class TensorBoardCallback(Callback):
     goes on in its folder, and what the killed one wrote after its checkpoint is hidden.
 
     Args:
-        folder: where the files go; None makes a new one, `runs/<date>_<time>` in `learn.path`.
+        folder: where the files go, a relative name from `learn.path`; None makes a new one there,
+            `runs/<date>_<time>`.
         every: how many steps make one point of a curve; its loss is their mean.
 
     Raises:
@@ -43,6 +44,7 @@ class TensorBoardCallback(Callback):
         extra_library("tensorboard", extra="track", what="TensorBoardCallback")
         self.folder = None if folder is None else AnyPath(folder)
         self.every = every
+        self._root: AnyPath | None = None
         self._writer: Any = None
         self._step = 0
         self._resumed_at: int | None = None
@@ -52,13 +54,19 @@ class TensorBoardCallback(Callback):
         self._resting = False
         self._written = 0.0
 
+    @property
+    def path(self) -> AnyPath | None:
+        """The folder of the event files; None before the first fit."""
+        return None if self._root is None or self.folder is None else self._root / self.folder
+
     def before_fit(self, learn: "Learner") -> None:
         """Choose the folder; the file is opened with the first point."""
         self._resting = looks_for_rate(learn)
         self._written = time.perf_counter()
         if not self._resting and learn.ranks.is_main:
-            name = self.folder or AnyPath("runs") / time.strftime("%Y-%m-%d_%H-%M-%S")
-            self.folder = AnyPath(learn.path) / name
+            if self.folder is None:
+                self.folder = AnyPath("runs") / time.strftime("%Y-%m-%d_%H-%M-%S")
+            self._root = AnyPath(learn.path)
 
     def after_batch(self, learn: "Learner") -> None:
         """Keep the loss, on the device, and now and then make a point of the last ones."""
@@ -119,7 +127,7 @@ class TensorBoardCallback(Callback):
             from torch.utils.tensorboard import SummaryWriter
 
             purge = None if self._resumed_at is None else self._resumed_at + 1
-            self._writer = SummaryWriter(str(self.folder), purge_step=purge)
+            self._writer = SummaryWriter(str(self.path), purge_step=purge)
             self._resumed_at = None
         return self._writer
 

@@ -62,11 +62,16 @@ class TimeLeft:
         """Return the seconds of a fit that is `part` of `part + others`."""
         return None if self._seconds is None else self._seconds * part / (part + others)
 
-    def left(self) -> float | None:
-        """Return the seconds that are left; a hundredth of all where they are used up."""
+    def left(self, earlier: float = 0.0) -> float | None:
+        """Return the seconds that are left; a hundredth of all where they are used up.
+
+        Args:
+            earlier: seconds that were used before now began, by a run that was killed.
+        """
         if self._seconds is None:
             return None
-        return max(self._seconds - (perf_counter() - self._start), self._seconds / 100)
+        used = earlier + perf_counter() - self._start
+        return max(self._seconds - used, self._seconds / 100)
 
 
 def duration_text(seconds: float) -> str:

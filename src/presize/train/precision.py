@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from presize.core.errors import did_you_mean
+from presize.core.errors import TrainingError, did_you_mean
 
 Kind: TypeAlias = Literal["fp32", "tf32", "fp16", "bf16"]
 _KINDS: tuple[Kind, ...] = ("fp32", "tf32", "fp16", "bf16")
@@ -95,10 +95,22 @@ class Precision:
             _set_tf32(before)
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of `loss`, scaled in fp16, to those of the weights."""
-        if self._scaler is not None:
-            loss = self._scaler.scale(loss)
-        loss.backward()
+        """Add the gradients of `loss`, scaled in fp16, to those of the weights.
+
+        Raises:
+            TrainingError: `loss` is not one number.
+        """
+        scaled = loss if self._scaler is None else self._scaler.scale(loss)
+        try:
+            scaled.backward()
+        except RuntimeError as error:
+            if loss.numel() == 1:
+                raise
+            raise TrainingError(
+                f"A step needs one number as its loss, but the loss is of shape "
+                f"{list(loss.shape)}. Make the loss function with reduction='mean', or let it "
+                "return loss.mean()."
+            ) from error
 
     @property
     def grads_unscaled(self) -> bool:
@@ -162,6 +174,21 @@ class Precision:
 
     def __repr__(self) -> str:
         return f"Precision({self.kind!r})"
+
+
+class PrecisionOf:
+    """An attribute that holds a `Precision`, and can be set to the name of one."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, owner: Any, kind: type | None = None) -> Precision:
+        # On the class, where it has no value, it is itself, as other descriptors are.
+        found: Any = self if owner is None else vars(owner)[self._name]
+        return found  # type: ignore[no-any-return]
+
+    def __set__(self, owner: Any, value: Precision | Kind) -> None:
+        vars(owner)[self._name] = value if isinstance(value, Precision) else Precision(value)
 
 
 def _check_tf32(device: torch.device) -> None:
