@@ -81,6 +81,18 @@ def test_losses_of_several_processes_are_averaged_once():
     assert resumed.raw == [2.0, 3.0, 4.0]
 
 
+@pytest.mark.parametrize("steps", [0, 1, 7, 1300])
+@pytest.mark.parametrize("looks", [set(), {3}, {0, 3, 4, 600}])
+def test_processes_meet_once_whenever_each_has_looked(steps, looks):
+    history, calls = LossHistory(), []
+    for step in range(steps):
+        history.add(torch.tensor(float(step)))
+        if step in looks:
+            assert history.value is not None
+    history.gather(lambda losses: calls.append(losses.tolist()) or losses)
+    assert calls == ([list(map(float, range(steps)))] if steps else [])
+
+
 @pytest.mark.parametrize("wrong", [1.0, -0.1])
 def test_a_weight_of_the_past_that_is_none(wrong):
     with pytest.raises(ValueError, match="beta is the part of the old that is kept"):

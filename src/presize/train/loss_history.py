@@ -76,7 +76,8 @@ class LossHistory:
         self._join()
         known, self._running = self._shared
         del self._raw[known:], self._smooth[known:]
-        self._chunks = [mean(chunk) for chunk in self._own]
+        # All at once: how they lie in chunks hangs on when each process has read its own.
+        self._chunks = [mean(torch.cat(self._own))] if self._own else []
         self._own = []
         self._read()
         self._shared = len(self._raw), self._running
