@@ -6,14 +6,23 @@ it; a test that needs one is skipped where it is not there.
 """
 
 import atexit
+import codecs
 import getpass
+import importlib
 import os
+import re
 import shutil
+import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+import textwrap
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
 
 # Before anything imports matplotlib, torch.hub or huggingface_hub: no window is ever opened, and
 # no test reads or writes the caches of the person who runs it.
@@ -143,3 +152,213 @@ def _stripes(label: str, rng: np.random.Generator) -> Image.Image:
     picture[..., 0 if label == "cat" else 2] += 60
     noisy = picture + rng.normal(0, 12, picture.shape)
     return Image.fromarray(noisy.clip(0, 255).astype(np.uint8))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """A headless Chromium, closed after the module: its event loop must not meet another one."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    found = next(filter(None, map(shutil.which, names)), None)
+    with playwright.sync_playwright() as started:
+        try:
+            opened = started.chromium.launch(executable_path=found, args=["--no-sandbox"])
+        except playwright.Error as error:
+            pytest.skip(f"no Chromium can be started: {str(error).splitlines()[0]}")
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def page(browser: Any) -> Iterator[Any]:
+    """A page of a real browser, which must have had no error when the test ends.
+
+    Errors are those of its console and of its scripts, and that it asked for anything but files,
+    data URIs, and addresses of this machine's own loopback.
+    """
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    opened, faults = context.new_page(), []
+
+    def watch(one: Any) -> None:
+        one.on("console", lambda m: faults.append(m.text) if m.type == "error" else None)
+        one.on("pageerror", lambda error: faults.append(f"script error: {error}"))
+
+    def asked(request: Any) -> None:
+        url = urlsplit(request.url)
+        if url.scheme not in ("file", "data", "blob") and url.hostname not in (
+            *("127.0.0.1", "localhost", "::1"),
+        ):
+            faults.append(f"asked the network for {request.url}")
+
+    watch(opened)
+    context.on("page", watch)
+    context.on("request", asked)
+    yield opened
+    context.close()
+    assert not faults, faults
+
+
+class Terminal:
+    """A terminal that a test looks at: a real pseudo-terminal, and what stands on its screen.
+
+    It keeps all lines that ever were, without an end. Control sequences that it does not know are
+    an error, and so is moving above the first line.
+    """
+
+    def __init__(self, columns: int = 80) -> None:
+        self.columns = columns
+        self.rows: list[list[str]] = [[]]
+        self._row = self._column = self._marks = self._seen = 0
+        self._rest, self._changed = "", threading.Condition()
+        self._faults: list[str] = []
+
+    def read(self, master: int) -> None:
+        """Draw all that comes until the other side is closed."""
+        decoder = codecs.getincrementaldecoder("utf-8")()
+        while True:
+            try:
+                data = os.read(master, 65536)
+            except OSError:  # Linux tells so that the other side is closed
+                data = b""
+            with self._changed:
+                self.feed(decoder.decode(data))
+                self._changed.notify_all()
+            if not data:
+                return
+
+    def feed(self, text: str) -> None:
+        """Draw a text."""
+        text, self._rest = self._rest + text, ""
+        while text:
+            if text[0] == "\x1b":
+                found = re.match(r"\x1b\[(\??[\d;]*)([A-Za-z])", text)
+                if found is None:
+                    self._rest = text
+                    return
+                self._control(found[1], found[2])
+                text = text[found.end() :]
+                continue
+            if text[0] == "\r":
+                self._column = 0
+            elif text[0] == "\n":
+                self._down()
+            else:
+                self._put(text[0])
+            text = text[1:]
+
+    def lines(self, stream: Any = None) -> list[str]:
+        """Return what stands on the screen, without empty lines at its end.
+
+        Args:
+            stream: where the program writes: all that is written there is waited for.
+        """
+        with self._changed:
+            if stream is not None:
+                self._marks += 1
+                stream.write(f"\x1b[{99 + self._marks}m")
+                stream.flush()
+                assert self._changed.wait_for(lambda: self._seen == self._marks, 10)
+            assert not self._faults, self._faults
+            text = "\n".join("".join(row).rstrip() for row in self.rows)
+        return text.rstrip("\n").split("\n")
+
+    def _control(self, numbers: str, kind: str) -> None:
+        if kind == "A":
+            self._row -= int(numbers or 1)
+            if self._row < 0:
+                self._faults.append("moved above the first line")
+                self._row = 0
+        elif kind == "K" and numbers == "2":
+            self.rows[self._row] = []
+        elif kind == "m":
+            if numbers.isdecimal() and int(numbers) > 99:
+                self._seen = int(numbers) - 99
+        elif (numbers, kind) not in (("?25", "l"), ("?25", "h")):
+            self._faults.append(f"unknown control sequence {numbers}{kind}")
+
+    def _put(self, letter: str) -> None:
+        if self._column == self.columns:
+            self._column = 0
+            self._down()
+        row = self.rows[self._row]
+        row.extend(" " * (self._column + 1 - len(row)))
+        row[self._column] = letter
+        self._column += 1
+
+    def _down(self) -> None:
+        self._row += 1
+        if self._row == len(self.rows):
+            self.rows.append([])
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A terminal of 80 columns that is the output and the error stream of this process.
+
+    `lines()` returns what stands on it.
+    """
+    pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+    for name in ("PRESIZE_PLAIN", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("LINES", "24")
+    screen = Terminal()
+    master, slave = os.openpty()
+    reader = threading.Thread(target=screen.read, args=(master,))
+    reader.start()
+    with open(slave, "w", encoding="utf-8") as stream:  # noqa: PTH123  # it has no path
+
+        def take() -> None:
+            monkeypatch.setattr(sys, "stdout", stream)
+            monkeypatch.setattr(sys, "stderr", stream)
+
+        yield SimpleNamespace(lines=lambda: screen.lines(stream), stream=stream, take=take)
+    reader.join()
+    os.close(master)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: Any) -> Iterator[None]:
+    """Give a test its terminal, not before pytest has begun to capture the output of the test."""
+    if "terminal" in pyfuncitem.funcargs:
+        pyfuncitem.funcargs["terminal"].take()
+    return (yield)
+
+
+@pytest.fixture
+def run_in_terminal(tmp_path: Path) -> Callable[..., tuple[int, list[str]]]:
+    """Run a script in a terminal of its own: (its exit code, what stands there at the end)."""
+    pytest.importorskip("pty", reason="there are no pseudo-terminals here")
+
+    def run(source: str, *, interrupt_at: str = "", **streams: Any) -> tuple[int, list[str]]:
+        """Run `source`; press Ctrl-C once the text `interrupt_at` stands on the screen."""
+        script = tmp_path / "script.py"
+        takes = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        script.write_text(takes + textwrap.dedent(source))
+        screen, (master, slave) = Terminal(), os.openpty()
+        termios = importlib.import_module("termios")  # not on Windows
+        termios.tcsetwinsize(slave, (24, 80))
+        given = {"stdin": slave, "stdout": slave, "stderr": slave} | streams
+        own = {"TERM": "xterm-256color", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+        environment = os.environ | own
+        for name in ("PRESIZE_PLAIN", "NO_COLOR", "COLUMNS", "LINES"):
+            environment.pop(name, None)
+        with subprocess.Popen(
+            [sys.executable, str(script)], **given, env=environment, start_new_session=True
+        ) as process:
+            os.close(slave)
+            reader = threading.Thread(target=screen.read, args=(master,))
+            reader.start()
+            if interrupt_at:
+                with screen._changed:
+                    assert screen._changed.wait_for(
+                        lambda: any(interrupt_at in "".join(row) for row in screen.rows), 60
+                    )
+                os.write(master, b"\x03")
+            code = process.wait(60)
+            reader.join()
+        os.close(master)
+        return code, screen.lines()
+
+    return run

@@ -13,21 +13,26 @@ if TYPE_CHECKING:
     from presize.learner import Learner
 
 
+# Of these there is one: two would write the same rows, and show them twice.
+_ALONE = (Recorder, ProgressCallback)
+
+
 def add_cb(learn: "Learner", cb: Callback | type[Callback]) -> "Learner":
     """Add a callback (a class is called)."""
     return add_cbs(learn, [cb])
 
 
 def add_cbs(learn: "Learner", cbs: Iterable[Callback | type[Callback]]) -> "Learner":
-    """Add callbacks (classes are called); a Recorder takes the place of the one that is there.
+    """Add callbacks (classes are called).
 
-    None is added if one of them raises in `after_create`.
+    A Recorder and a ProgressCallback take the place of those that are there. None is added if one
+    of them raises in `after_create`.
     """
     made = [cb() if isinstance(cb, type) else cb for cb in cbs]
     recorders = [cb for cb in made if isinstance(cb, Recorder)]
+    alone = tuple(kind for kind in _ALONE if any(isinstance(cb, kind) for cb in made))
     before, recorder = list(learn.cbs), learn.recorder
-    kept = [cb for cb in before if not (recorders and isinstance(cb, Recorder))]
-    learn.cbs.replace([*kept, *made])
+    learn.cbs.replace([*(cb for cb in before if not isinstance(cb, alone)), *made])
     try:
         if recorders:
             learn.recorder = recorders[-1]

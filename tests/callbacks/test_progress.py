@@ -1,21 +1,17 @@
-import io
 import sys
 import types
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from presize.callbacks import progress
-from presize.callbacks.progress import (
-    NotebookView,
-    PlainView,
-    ProgressCallback,
-    TerminalView,
-    choose_view,
-    format_cell,
-)
+from presize.callbacks.base import Callback
+from presize.callbacks.progress import ProgressCallback, choose_view, format_cell
+from presize.callbacks.views.notebook import NotebookView
+from presize.callbacks.views.plain import PlainView
+from presize.callbacks.views.terminal import TerminalView
+from presize.core import output
 from presize.core.ranks import Rank
 from presize.data.loaders import DataLoaders
 from presize.learner import Learner
@@ -30,8 +26,11 @@ class Watch:
     def start(self, names):
         self.calls.append(("start", names))
 
-    def bar(self, label, done, total):
-        self.calls.append(("bar", label, done, total))
+    def bar(self, bar):
+        self.calls.append(("bar", bar.label, bar.done, bar.total, bar.figures))
+
+    def curve(self, curve):
+        self.calls.append(("curve", curve))
 
     def row(self, cells):
         self.calls.append(("row", cells))
@@ -40,12 +39,11 @@ class Watch:
         self.calls.append(("stop",))
 
 
-def make_learner(view):
+def make_learner(view, *, plot=False):
     batches = [(torch.randn(4, 3), torch.randn(4, 1)) for _ in range(10)]
     dls = DataLoaders(batches, batches[:2], device="cpu")
     learn = Learner(dls, nn.Linear(3, 1), nn.functional.mse_loss)
-    learn.remove_cb(ProgressCallback)
-    return learn.add_cb(ProgressCallback(view))
+    return learn.add_cb(ProgressCallback(view, plot=plot))
 
 
 def test_a_fit_shows_head_bars_rows_and_end():
@@ -54,8 +52,10 @@ def test_a_fit_shows_head_bars_rows_and_end():
     kinds = [call[0] for call in watch.calls]
     assert kinds[0] == "start" and kinds[-1] == "stop"
     assert kinds.count("row") == 2
-    assert ("bar", "epoch 1/2 train", 10, 10) in watch.calls
-    assert ("bar", "epoch 2/2 valid", 2, 2) in watch.calls
+    bars = [call[1:4] for call in watch.calls if call[0] == "bar"]
+    assert bars[0] == ("epoch 1/2", 0, 10) and ("epoch 1/2", 10, 10) in bars
+    assert ("epoch 2/2 valid", 0, 2) in bars and bars[-1] == ("epoch 2/2 valid", 2, 2)
+    assert kinds.count("curve") == 0
     row = next(call for call in watch.calls if call[0] == "row")[1]
     assert row[0] == "0" and row[1].count(".") == 1 and len(row[1].split(".")[1]) == 6
 
@@ -75,8 +75,8 @@ def test_the_bar_is_drawn_a_few_times_a_second(monkeypatch):
     watch = Watch()
     monkeypatch.setattr(progress, "perf_counter", Clock(0.04))
     make_learner(watch).fit(1)
-    bars = [call[2] for call in watch.calls if call[0] == "bar" and "train" in call[1]]
-    assert bars == [3, 6, 9, 10]
+    bars = [call[2] for call in watch.calls if call[0] == "bar" and "valid" not in call[1]]
+    assert bars == [0, 3, 6, 9, 10]
 
 
 def test_the_loss_is_shown_in_long_epochs_and_read_now_and_then(monkeypatch):
@@ -92,10 +92,9 @@ def test_the_loss_is_shown_in_long_epochs_and_read_now_and_then(monkeypatch):
 
     monkeypatch.setattr(kind, "value", property(read))
     learn.fit(1)
-    labels = [call[1] for call in watch.calls if call[0] == "bar"]
-    assert labels[:2] == ["epoch 1/1 train"] * 2
-    assert labels[2] == f"epoch 1/1 train, loss {reads[0]:.4f}"
-    assert labels[-1] == "epoch 1/1 valid"
+    figures = [call[4] for call in watch.calls if call[0] == "bar"]
+    told = [[text for text in texts if "loss" in text] for texts in figures]
+    assert told[:3] == [[], [], [f"loss {reads[0]:.4f}"]] and told[-1] == []
     # Three times while 10 steps of .7 seconds pass, and once for the row of the table.
     assert len(reads) == 3 + 1
 
@@ -116,17 +115,6 @@ def test_processes_beside_the_main_one_show_nothing(capsys, monkeypatch):
     assert capsys.readouterr().out == ""
 
 
-def test_a_bar_begins_anew_with_each_part():
-    view = TerminalView()
-    view._bars.live.console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    view.start(["epoch"])
-    task = view._bars.tasks[0]
-    for done, total in [(5, 10), (10, 10), (2, 4), (4, 4), (3, 10)]:
-        view.bar("part", done, total)
-        assert (task.completed, task.total) == (done, total)
-    view.stop()
-
-
 def test_an_error_in_a_fit_closes_the_view():
     watch = Watch()
     learn = make_learner(watch)
@@ -143,7 +131,7 @@ def test_the_output_decides_the_view(monkeypatch):
     assert type(choose_view()) is TerminalView
     monkeypatch.setattr(sys.stdout, "isatty", lambda: False, raising=False)
     assert type(choose_view()) is PlainView
-    monkeypatch.setattr(progress, "in_notebook", lambda: True)
+    monkeypatch.setattr(output, "in_notebook", lambda: True)
     assert type(choose_view()) is NotebookView
     monkeypatch.setenv("PRESIZE_PLAIN", "1")
     assert type(choose_view()) is PlainView
@@ -154,41 +142,60 @@ def test_a_kernel_is_told_from_a_terminal(monkeypatch):
     module = types.SimpleNamespace(get_ipython=lambda: kernel)
     monkeypatch.setitem(sys.modules, "IPython", module)
     assert progress.in_notebook()
+    hosted = type("Shell", (type(kernel),), {})()
+    module.get_ipython = lambda: hosted
+    assert progress.in_notebook()
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
     assert not progress.in_notebook()
 
 
-def test_the_terminal_keeps_the_table_and_no_bar():
-    view = TerminalView()
-    out = io.StringIO()
-    view._bars.live.console = Console(file=out, force_terminal=True, width=80)
-    view.start(["epoch", "train_loss", "time"])
-    view.bar("epoch 1/1 train", 1, 2)
-    view.row(["0", "0.500000", "00:01"])
-    view.stop()
-    text = out.getvalue()
-    assert "train_loss" in text and "0.500000" in text
-    assert text.rstrip().endswith("\x1b[2K") or "00:01" in text.splitlines()[-2] + text
+def test_the_curve_is_shown_where_it_is_asked_for():
+    watch = Watch()
+    learn = make_learner(watch, plot=True)
+    learn.fit(2)
+    first, second = [call[1] for call in watch.calls if call[0] == "curve"]
+    assert first.steps == second.steps == 20 and second.epochs == [10, 20]
+    assert [step for step, _ in first.train] == [6, 7, 8, 9, 10]
+    assert [loss for _, loss in second.train] == learn.recorder.losses[5:]
+    assert second.valid == [(10, learn.recorder.values[0][1]), (20, learn.recorder.values[1][1])]
 
 
-def test_a_notebook_gets_a_table_that_grows(monkeypatch):
-    pages = []
+def test_rates_and_the_time_left_are_told(monkeypatch):
+    class Slow(Callback):
+        def after_batch(self, learn):
+            clock.now += 0.5
 
-    class Handle:
-        def update(self, page):
-            pages.append(page.data)
+    watch, clock = Watch(), Clock(0.0)
+    for name in ("presize.callbacks.progress", "presize.callbacks.pass_pace"):
+        monkeypatch.setattr(f"{name}.perf_counter", clock)
+    make_learner(watch).fit(1, cbs=Slow())
+    figures = [call[4] for call in watch.calls if call[0] == "bar"]
+    assert figures[0] == figures[1] == ()  # before the first batch, and after it
+    assert figures[2] == ("0:04 left", "8.0 items/s")
+    assert figures[10][-2:] == ("0:00 left", "8.0 items/s")
 
-    from IPython import display
 
-    monkeypatch.setattr(display, "display", lambda page, display_id: Handle())
-    view = NotebookView()
-    view.start(["epoch", "a<b"])
-    view.bar("epoch 1/1 train", 1, 2)
-    view.row(["0", "0.5"])
-    view.stop()
-    assert "<progress value='1' max='2'" in pages[0]
-    assert "a&lt;b" in pages[-1] and "<td>0.5</td>" in pages[-1]
-    assert "<progress" not in pages[-1]
+def test_one_that_is_given_to_a_fit_takes_the_place_of_the_other(capsys):
+    watch = Watch()
+    learn = make_learner(None)
+    own = next(cb for cb in learn.cbs if isinstance(cb, ProgressCallback))
+    learn.fit(1, cbs=ProgressCallback(watch))
+    assert capsys.readouterr().out == "" and watch.calls[-1] == ("stop",)
+    assert [cb for cb in learn.cbs if isinstance(cb, ProgressCallback)] == [own]
+
+
+def test_another_pass_in_the_midst_of_training_does_not_confuse_the_bar():
+    class Asks(Callback):
+        run_valid = False
+
+        def after_batch(self, learn):
+            if learn.iter == 4:
+                learn.validate()
+
+    watch = Watch()
+    make_learner(watch).fit(1, cbs=Asks())
+    last = [call[1:4] for call in watch.calls if call[0] == "bar" and call[3] == 10][-1]
+    assert last == ("epoch 1/1", 10, 10)
 
 
 def test_cells_have_six_decimals():

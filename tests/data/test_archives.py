@@ -257,9 +257,3 @@ def test_a_move_that_fails_puts_the_old_folder_back(tmp_path, folder, monkeypatc
     with pytest.raises(OSError, match="in use"):
         run(archive, folder)
     assert set(found(folder)) == {"mine.txt"}
-
-
-def test_a_bar_is_drawn_on_the_error_stream(tmp_path, folder, capsys):
-    unpack(write_tar(tmp_path / "x.tgz", FILES), folder)
-    out, err = capsys.readouterr()
-    assert out == "" and "unpacking x.tgz" in err

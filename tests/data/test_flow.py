@@ -123,6 +123,21 @@ def test_on_a_gpu_waiting_is_the_time_that_its_stream_was_idle():
     assert flow.waited == pytest.approx(4, abs=0.5)
 
 
+def test_a_look_at_a_gpu_under_way_waits_for_nothing():
+    class Event:
+        def __init__(self, passed):
+            self.query = lambda: passed
+            self.elapsed_time = lambda other: 3000.0
+
+        def synchronize(self):
+            raise AssertionError("the program waited")
+
+    flow = Flow()
+    flow._spans.extend([(Event(True), Event(True)), (Event(True), Event(False))])
+    assert flow.waited_so_far == 3.0
+    assert len(flow._spans) == 1
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_on_a_real_gpu_only_idle_time_counts():
     model = nn.Sequential(*[nn.Linear(4096, 4096, device="cuda") for _ in range(40)])

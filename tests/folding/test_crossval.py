@@ -120,6 +120,20 @@ def test_mean_and_spread_are_those_of_the_folds(dls, capsys):
     assert float(table[4].split()[2]) == pytest.approx(values.mean(), rel=1e-5)
 
 
+def test_a_bar_counts_the_folds_under_what_is_printed(dls, terminal):
+    seen = []
+
+    def watched(learn):
+        train(learn)
+        seen.append(terminal.lines())
+
+    run(dls, verbose=True, fit=watched)
+    for i, lines in enumerate(seen):
+        assert lines[-1].startswith("folds  ") and f"{i}/3" in lines[-1]
+        assert any(line.startswith(f"Fold {i + 1} of 3:") for line in lines[:-1])
+    assert not any(line.startswith("folds") for line in terminal.lines())
+
+
 def test_it_learns_and_the_ensemble_answers_with_the_mean(dls, pictures):
     result = run(dls, fit=train_long)
     assert result.mean["accuracy"] > 0.9

@@ -1,62 +1,51 @@
 """Bars for what takes its time: fetching a file, and reading through it."""
 
-import importlib.util
+import io
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, Any, cast
 
-if TYPE_CHECKING:
-    from rich.progress import Progress, TaskID
+from presize.core.progress import Work, working
 
 
 class FetchBar:
     """The bar of one download."""
 
-    def __init__(self, progress: "Progress", task: "TaskID") -> None:
-        self._progress, self._task = progress, task
+    def __init__(self, work: Work) -> None:
+        self._work = work
 
     def at(self, done: int, total: int | None) -> None:
         """Show that `done` of `total` bytes are there; None where the total is not known."""
-        self._progress.update(self._task, completed=done, total=total)
+        self._work.at(done, total)
 
 
 @contextmanager
 def fetching(name: str, *, show: bool) -> Iterator[FetchBar]:
-    """Give the bar for the download of `name`; it is not drawn unless `show`."""
-    with _bar(show=show) as progress:
-        yield FetchBar(progress, progress.add_task(name, total=None))
+    """Give the bar for the download of `name`; a log gets a line if it takes some seconds."""
+    with working(name, unit="bytes", show=show) as work:
+        yield FetchBar(work)
 
 
 @contextmanager
 def reading(path: Path, what: str, *, show: bool) -> Iterator[IO[bytes]]:
-    """Open a file so that a bar shows how far it has been read; not drawn unless `show`."""
-    with _bar(show=show) as progress, progress.open(path, "rb", description=what) as file:
+    """Open a file so that a bar shows how far it has been read; nothing is shown unless `show`."""
+    size = path.stat().st_size
+    with (
+        working(what, size, "bytes", show=show) as work,
+        io.BufferedReader(_Watched(path, work), buffer_size=1 << 16) as file,
+    ):
         yield cast(IO[bytes], file)
 
 
-def _bar(*, show: bool) -> "Progress":
-    """Return a bar with bytes, rate and time left, on the error stream."""
-    from rich.console import Console
-    from rich.progress import (
-        BarColumn,
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeRemainingColumn,
-        TransferSpeedColumn,
-    )
+class _Watched(io.FileIO):
+    """A file that tells a bar where it is being read."""
 
-    console = Console(stderr=True)
-    # In a notebook rich draws with ipywidgets; without them it would warn at every step.
-    drawable = not console.is_jupyter or importlib.util.find_spec("ipywidgets") is not None
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-        console=console,
-        disable=not (show and drawable),
-        transient=False,
-    )
+    def __init__(self, path: Path, work: Work) -> None:
+        super().__init__(path, "rb")
+        self._work = work
+
+    def readinto(self, buffer: Any) -> int:
+        n = super().readinto(buffer)
+        self._work.at(self.tell())
+        return n or 0

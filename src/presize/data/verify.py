@@ -8,6 +8,7 @@ from os import PathLike
 from presize.core.collections import L
 from presize.core.errors import ImageError
 from presize.core.paths import Path
+from presize.core.progress import working
 from presize.data.reading import read_pixels
 
 
@@ -37,6 +38,9 @@ def verify_images(
     """
     files = [Path(path) for path in paths]
     workers = max_workers or min(16, os.cpu_count() or 1)
-    with ThreadPoolExecutor(workers) as pool:
-        good = list(pool.map(verify_image, files))
+    with ThreadPoolExecutor(workers) as pool, working("reading", len(files), "img") as work:
+        good = []
+        for fine in pool.map(verify_image, files):
+            good.append(fine)
+            work.advance()
     return L(file for file, fine in zip(files, good, strict=True) if not fine)

@@ -24,6 +24,7 @@ import torch
 from torch import nn
 
 from presize.core.errors import TrainingError
+from presize.core.progress import working
 from presize.data.blame import named_errors
 from presize.data.datablock import DataBlock
 from presize.data.folds import fold_numbers
@@ -94,28 +95,45 @@ def cross_validate(
     outcomes: list[Outcome] = []
     learn: Learner | None = None
     earlier: weakref.WeakSet[nn.Module] = weakref.WeakSet()
-    for i in range(k):
-        learn = None  # the one before goes, and its optimizer, before there is another
-        _free_memory()
-        train, valid = (np.flatnonzero(at).tolist() for at in (numbers != i, numbers == i))
-        if verbose:
-            print(f"Fold {i + 1} of {k}: {len(train)} items to train on, {len(valid)} to judge by")
-        dls = whole.loaders(train, valid)
-        try:
-            learn = learner(dls)
-            _check_learner(learn, dls, earlier)
-            fit(learn)
-            _check_learner(learn, dls, earlier)  # which may have other data or another model now
-            outcomes.append(judged(learn, valid))
-        except Exception as error:
-            error.add_note(f"This was fold {i + 1} of {k}.")
-            raise
-        earlier.update([learn.model, *filter(_can_train, learn.model.modules())])
+    with working("folds", k, show=None if verbose else False, delay=0) as work:
+        for i in range(k):
+            learn = None  # the one before goes, and its optimizer, before there is another
+            _free_memory()
+            train, valid = (np.flatnonzero(at).tolist() for at in (numbers != i, numbers == i))
+            if verbose:
+                print(f"Fold {i + 1} of {k}: {_sizes(train, valid)}")
+            dls = whole.loaders(train, valid)
+            try:
+                learn = _trained(learner, fit, dls, earlier)
+                outcomes.append(judged(learn, valid))
+            except Exception as error:
+                error.add_note(f"This was fold {i + 1} of {k}.")
+                raise
+            earlier.update([learn.model, *filter(_can_train, learn.model.modules())])
+            work.advance()
     assert learn is not None
     result = put_together(learn, whole, numbers, outcomes)
     if verbose:
         print(result)
     return result
+
+
+def _sizes(train: list[int], valid: list[int]) -> str:
+    return f"{len(train)} items to train on, {len(valid)} to judge by"
+
+
+def _trained(
+    learner: "Callable[[DataLoaders], Learner]",
+    fit: "Callable[[Learner], object]",
+    dls: DataLoaders,
+    earlier: weakref.WeakSet[nn.Module],
+) -> "Learner":
+    """Return a new learner that was trained; see `_check_learner`."""
+    learn = learner(dls)
+    _check_learner(learn, dls, earlier)
+    fit(learn)
+    _check_learner(learn, dls, earlier)  # which may have other data or another model now
+    return learn
 
 
 def _check_learner(learn: Any, dls: DataLoaders, earlier: weakref.WeakSet[nn.Module]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from presize.callbacks.base import Callbacks
+from presize.callbacks.progress import ProgressCallback
 from presize.callbacks.recorder import Recorder
 from presize.callbacks.train_eval import TrainEvalCallback
 from presize.core.paths import Path
@@ -32,7 +33,8 @@ class Ensemble:
     def __init__(self, learn: "Learner", models: Sequence[nn.Module]) -> None:
         self._single = copy.copy(learn)
         self._single.opt = None
-        kinds = (TrainEvalCallback, Recorder)
+        self._single.calibration = None  # that of one model; the mean of several is another
+        kinds = (TrainEvalCallback, Recorder, ProgressCallback)
         # Others have to do with the training of the one model that they were added for.
         self._single.cbs = Callbacks(cb for cb in learn.cbs if isinstance(cb, kinds))
         self._single.forget_batch()

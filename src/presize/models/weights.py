@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from presize.core.errors import WeightsError, did_you_mean
+from presize.core.output import output_place
 
 StateDict = Mapping[str, Tensor]
 
@@ -236,7 +237,7 @@ def adapt_input(weight: Tensor, n_in: int) -> Tensor:
 
 def wants_bar() -> bool:
     """Return whether somebody watches: in a terminal or a notebook, not in a log."""
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return output_place(sys.stderr) != "plain"
 
 
 @contextlib.contextmanager

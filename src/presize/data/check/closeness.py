@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 
+from presize.core.progress import track
 from presize.data.check.looks import Fingerprints
 
 Pairs = npt.NDArray[np.int64]
@@ -19,19 +20,23 @@ _ROWS, _COLUMNS = 128, 4096
 _AT_ONCE = 4096
 
 
-def close_pairs(first: Fingerprints, second: Fingerprints, distance: int) -> Iterator[Pairs]:
+def close_pairs(
+    first: Fingerprints, second: Fingerprints, distance: int, *, show: bool = False
+) -> Iterator[Pairs]:
     """Yield the pairs i < j for which first[i] and second[j] differ in at most `distance` bits.
 
     Args:
         first: fingerprints [n].
         second: the same, or those of the mirrored pictures.
         distance: bits, 0 to 63.
+        show: draw a bar where there is a terminal or a notebook for it.
 
     Yields:
         Arrays [m,2] of (i, j), thousands where there are many, which together hold each pair once.
     """
     waiting = [np.empty((0, 2), np.int64)]
-    for top in range(0, len(first), _ROWS):
+    tops = range(0, len(first), _ROWS)
+    for top in track(tops, "looking for copies", show=None if show else False):
         rows = first[top : top + _ROWS, None]
         for left in range(top, len(second), _COLUMNS):
             near = np.bitwise_count(rows ^ second[left : left + _COLUMNS]) <= distance

@@ -82,12 +82,13 @@ class Copies:
     rule: Rule | None
 
 
-def find_copies(scan: Scan, *, alike: bool = True) -> Copies:
+def find_copies(scan: Scan, *, alike: bool = True, show: bool = False) -> Copies:
     """Return the groups of pictures that show the same, in the order of their first members.
 
     Args:
         scan: what was read.
         alike: look for copies, too, not only for identical files.
+        show: draw a bar where there is a terminal or a notebook for it.
     """
     firsts = _first_of_each(scan.facts)
     same = Unions(len(scan.facts))
@@ -98,9 +99,9 @@ def find_copies(scan: Scan, *, alike: bool = True) -> Copies:
     chosen = _comparable(scan, [i for i, first in firsts.items() if i == first])
     prints = fingerprints(scan.grays[chosen])
     rule = _rule_for(scan, chosen, prints)
-    _join_copies(scan, chosen, prints, rule, same, flipped=False)
+    _join_copies(scan, chosen, prints, rule, same, flipped=False, show=show)
     either = same.copy()
-    _join_copies(scan, chosen, prints, rule, either, flipped=True)
+    _join_copies(scan, chosen, prints, rule, either, flipped=True, show=show)
     return Copies(_groups(scan.facts, same, either), rule)
 
 
@@ -144,11 +145,18 @@ def _rule_for(scan: Scan, chosen: Ints, prints: Fingerprints) -> Rule:
 
 
 def _join_copies(
-    scan: Scan, chosen: Ints, prints: Fingerprints, rule: Rule, unions: Unions, *, flipped: bool
+    scan: Scan,
+    chosen: Ints,
+    prints: Fingerprints,
+    rule: Rule,
+    unions: Unions,
+    *,
+    flipped: bool,
+    show: bool,
 ) -> None:
     """Join the copies among the chosen pictures."""
     others = mirrored(prints) if flipped else prints
-    for found in close_pairs(prints, others, rule.distance):
+    for found in close_pairs(prints, others, rule.distance, show=show):
         # Where a thousand pictures show the same, half a million pairs need no comparing.
         close = chosen[found]
         close = close[~unions.joined(close)]

@@ -4,17 +4,19 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path as AnyPath
+from typing import TYPE_CHECKING
 
 from presize.core.paths import Path
 from presize.data.check.entries import Collection, Entry
-from presize.data.check.report import DataReport
-from presize.data.check.run import check
 from presize.data.items import get_files, image_extensions
 from presize.data.labels import parent_label
 
 # Those of `presize train`: the first that is there validates.
 VALID_NAMES = ("valid", "val", "validation", "test")
 _ENDINGS = tuple(image_extensions)
+
+if TYPE_CHECKING:
+    from presize.data.check.report import DataReport
 
 
 def check_folder(
@@ -24,7 +26,7 @@ def check_folder(
     alike: bool = True,
     threads: int | None = None,
     show: bool = True,
-) -> DataReport:
+) -> "DataReport":
     """Check the pictures of a folder before training on them.
 
     Found are pictures that cannot be read; the same picture twice, in one split, in several or
@@ -45,6 +47,8 @@ def check_folder(
     Raises:
         DataError: `path` or one of `splits` is no folder, or there are no pictures.
     """
+    from presize.data.check.run import check  # a dozen modules, for those who check
+
     root = Path(path)
     data = folder_collection(root, usual_splits(root) if splits is None else splits)
     return check(data, alike=alike, threads=threads, show=show)

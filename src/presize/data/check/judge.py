@@ -53,15 +53,20 @@ def _empty_splits(counts: Statistics) -> list[Finding]:
     ][: len(empty)]
 
 
-def _blank(data: Collection, scan: Scan) -> list[Finding]:
+def blank_pictures(scan: Scan) -> list[int]:
+    """Return the positions of the pictures that are of one colour only."""
     # A spread of one gray level is what JPEG leaves of a plain colour.
-    blank = [
+    return [
         i
         for i, facts in enumerate(scan.facts)
         if facts is not None
         and scan.grays[i].std() < 1
         and (scan.chromas[i].max((0, 1)) - scan.chromas[i].min((0, 1)).astype(int)).max() <= 2
     ]
+
+
+def _blank(data: Collection, scan: Scan) -> list[Finding]:
+    blank = blank_pictures(scan)
     if not blank:
         return []
     n = len(blank)

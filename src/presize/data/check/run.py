@@ -22,7 +22,7 @@ def check(data: Collection, *, alike: bool, threads: int | None, show: bool) -> 
         raise DataError(f"There are no pictures to check{where}.")
     started = time.perf_counter()
     seen = scan(data.entries, threads=threads, show=show)
-    copies = find_copies(seen, alike=alike)
+    copies = find_copies(seen, alike=alike, show=show)
     counts = statistics_of(data, seen)
     return DataReport(
         data=data,

@@ -1,22 +1,17 @@
 """Reads all pictures once, in threads, with a bar."""
 
-import importlib.util
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from presize.core.errors import ImageError
+from presize.core.progress import working
 from presize.data.check.entries import Entry
 from presize.data.check.facts import Facts, examined, reason
 from presize.data.check.looks import CELLS, SIDE, Chromas, Grays, Look
 from presize.data.workers import available_cpus
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
 
 _AT_ONCE = 32  # pictures a task: a task costs 20 us to hand over, a picture takes 300 and more
 
@@ -52,7 +47,10 @@ def scan(entries: Sequence[Entry], *, threads: int | None = None, show: bool = T
     grays = np.zeros((n, SIDE, SIDE), np.uint8)
     chromas = np.zeros((n, CELLS, CELLS, 2), np.int8)
     workers = threads or min(16, available_cpus())
-    with _counting("reading", n, show=show) as bar, ThreadPoolExecutor(workers) as pool:
+    with (
+        working("reading", n, "img", show=None if show else False) as work,
+        ThreadPoolExecutor(workers) as pool,
+    ):
         starts = range(0, n, _AT_ONCE)
         chunks = (entries[start : start + _AT_ONCE] for start in starts)
         try:
@@ -63,7 +61,7 @@ def scan(entries: Sequence[Entry], *, threads: int | None = None, show: bool = T
                     else:
                         facts[i], look = result
                         grays[i], chromas[i] = look.gray, look.chroma
-                bar.advance(bar.task_ids[0], len(results))
+                work.advance(len(results))
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
     return Scan(facts, reasons, grays, chromas)
@@ -78,23 +76,3 @@ def _examined(entries: Sequence[Entry]) -> list[tuple[Facts, Look] | str]:
         except ImageError as error:
             results.append(reason(entry, error))
     return results
-
-
-@contextmanager
-def _counting(what: str, total: int, *, show: bool) -> "Iterator[Progress]":
-    """Give a bar that counts to `total`, on the error stream; it goes when it is done."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as Remaining
-
-    console = Console(stderr=True)
-    # In a notebook rich draws with ipywidgets; without them it would warn at every step.
-    widgets = importlib.util.find_spec("ipywidgets") is not None
-    drawable = widgets if console.is_jupyter else console.is_terminal
-    text = TextColumn("{task.description}")
-    columns = (text, BarColumn(), MofNCompleteColumn(), Remaining())
-    with Progress(
-        *columns, console=console, transient=True, disable=not (show and drawable)
-    ) as progress:
-        progress.add_task(what, total=total)
-        yield progress
