@@ -3,6 +3,7 @@
 #
 #   make demo            train on real handwritten digits; results in runs/digits
 #   make test            everything that CI runs
+#   make docs            the documentation as a site, in build/site
 #   make install INSTALL_FLAGS="--extra-index-url URL"     e.g. for a CPU-only build of PyTorch
 
 VENV := .venv
@@ -18,12 +19,13 @@ FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11 python; do \
 	if $$p -c '$(NEW_ENOUGH)' >/dev/null 2>&1; then echo $$p; break; fi; done
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test lint format pytest clean
+.PHONY: help install demo test docs lint format pytest clean
 
 help:
 	@echo "make install   create $(VENV) and install presize with its development tools"
 	@echo "make demo      train on real handwritten digits; results in runs/digits"
 	@echo "make test      lint, then all tests (what CI runs)"
+	@echo "make docs      build the documentation as a site, build/site/index.html"
 	@echo "make lint      ruff, mypy and import-linter alone"
 	@echo "make format    let ruff rewrite the files in the project's format"
 	@echo "make clean     remove caches and runs, keep $(VENV)"
@@ -44,6 +46,9 @@ demo: $(STAMP)
 	@$(BIN)/presize train digits --out runs/digits
 
 test: lint pytest
+
+docs: $(STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

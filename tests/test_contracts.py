@@ -19,6 +19,7 @@ BANNED_METHODS = {("os", "system"), ("os", "popen"), ("yaml", "load")}
 LATE_MODULES = {
     *("matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer", "cv2", "tensorboard"),
     *("webdataset", "datasets", "fsspec", "braceexpand", "albumentations"),
+    *("jinja2", "scipy"),
 }
 
 

@@ -3,17 +3,19 @@
 One call of `fit` reaches the model in three hops: `fit -> _epoch -> _train_batch -> model`.
 """
 
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path as AnyPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
 from presize import (
     distribution,
+    history,
     inference,
+    insight,
     membership,
     persistence,
     preparation,
@@ -31,12 +33,11 @@ from presize.callbacks.base import (
     CancelTrain,
     CancelValidate,
 )
-from presize.callbacks.budget import TimeBudget
 from presize.callbacks.divergence import DivergenceWatch
+from presize.callbacks.history import History
 from presize.callbacks.progress import ProgressCallback
 from presize.callbacks.recorder import Recorder
 from presize.callbacks.train_eval import TrainEvalCallback
-from presize.core.allocator import memory_kept
 from presize.core.collections import L
 from presize.core.device import default_device, to_device
 from presize.core.errors import TrainingError
@@ -44,7 +45,6 @@ from presize.core.paths import Path
 from presize.core.ranks import Rank
 from presize.data.loaders import DataLoaders
 from presize.models.groups import Splitter, trainable_params
-from presize.models.small_maps import small_maps
 from presize.resuming import Run, resumable
 from presize.train.accumulation import Accumulation, BatchesOfStep
 from presize.train.distributed import Parallel
@@ -57,6 +57,10 @@ from presize.train.optim import Adam
 from presize.train.precision import Kind as Kind
 from presize.train.precision import PrecisionOf
 from presize.train.rates import LearningRate
+
+if TYPE_CHECKING:
+    from presize.train.calibration import Calibration
+    from presize.train.training_record import TrainingRecord
 
 
 class Learner:
@@ -95,6 +99,8 @@ class Learner:
     typed_batch: tuple[Any, ...]
     pred: Any
     loss: Tensor
+    calibration: "Calibration | None" = None
+    record: "TrainingRecord | None" = None  # what the model file told, if it came from one
 
     def __init__(
         self,
@@ -130,10 +136,10 @@ class Learner:
         self.precision, self.accumulation = precision, Accumulation(accumulate)
         self.channels_last, self.compile = channels_last, compile
         self.parallel, self.run = Parallel(), Run()
-        self.parts = MicroBatches(self._begin_step_again, lambda: self.ranks.world > 1)
+        self.parts = MicroBatches(self.begin_step_again, lambda: self.ranks.world > 1)
         self.forward: Callable[..., Any] = model
         self.opt: torch.optim.Optimizer | None = None
-        self.recorder = Recorder()
+        self.recorder, self.history = Recorder(), History()
         self.logger: Callable[[list[Any]], None] = print
         self.epoch, self.n_epoch, self.iter, self.n_iter = 0, 1, 0, 1
         self.train_iter, self.pct_train = 0, 0.0
@@ -144,8 +150,8 @@ class Learner:
         self.loss = torch.zeros(())
         self.forget_batch()
         self.cbs = Callbacks()
-        self.add_cbs([TrainEvalCallback(), DivergenceWatch(), self.recorder, ProgressCallback()])
-        self.add_cbs(L(cbs))
+        usual = [TrainEvalCallback(), DivergenceWatch(), ProgressCallback()]
+        self.add_cbs([*usual, self.recorder, self.history, *L(cbs)])
 
     # ---- the loop ------------------------------------------------------------------------
 
@@ -177,7 +183,7 @@ class Learner:
         if self.run.passes_over():
             return
         prepared = preparation.prepared(self, lr, wd, reset_opt=reset_opt)
-        with self._at_work(cbs, max_time), prepared:
+        with preparation.at_work(self, cbs, max_time), prepared:
             self.n_epoch = n_epoch
             try:
                 self.cbs.before_fit(self)
@@ -188,7 +194,7 @@ class Learner:
                 self.cbs.after_cancel_fit(self)
             except BaseException:
                 self.failing = True
-                self._begin_step_again()  # gradients take as much memory as the model
+                self.begin_step_again()  # gradients take as much memory as the model
                 raise
             finally:
                 self.cbs.after_fit(self)
@@ -243,7 +249,7 @@ class Learner:
         except CancelBatch:
             self.batch_cancelled = True
             if self.accumulation.unfinished:
-                self._begin_step_again()
+                self.begin_step_again()
             self.cbs.after_cancel_batch(self)
         self.cbs.after_batch(self)
 
@@ -328,7 +334,7 @@ class Learner:
         self.dl, self.training, self.iter, self.share = dl, training, 0, 1.0
         self.n_iter = len(dl)
         if training and (self.accumulation.pending or self.accumulation.unfinished):  # cancelled
-            self._begin_step_again()
+            self.begin_step_again()
         if training and not self.n_iter:
             raise TrainingError(
                 "There is nothing to train on: the training loader is empty. A learner that was "
@@ -374,6 +380,12 @@ class Learner:
     predict = inference.predict
     tta = inference.tta
     show_results = inference.show_results
+    calibrate = insight.calibrate
+    training_record = history.training_record
+    interpret = insight.interpret
+    find_label_errors = insight.find_label_errors
+    clean = insight.clean
+    report = insight.report
     save = persistence.save
     load = persistence.load
     export = persistence.export
@@ -414,7 +426,7 @@ class Learner:
         self.xb, self.yb, self.typed_batch, self.pred = (), (), (), None
         self.loss = self.loss.detach()
 
-    def _begin_step_again(self) -> bool:
+    def begin_step_again(self) -> bool:
         """Drop what a step has gathered that did not come to its end; return if it had batches."""
         pending = self.accumulation.pending
         self.accumulation.restart()
@@ -422,26 +434,6 @@ class Learner:
             self.precision.keep(self.opt)  # in fp16, scaled again as the next gradients are
             self.opt.zero_grad()
         return pending
-
-    @contextmanager
-    def _at_work(
-        self, cbs: Callback | Iterable[Callback] | None, max_time: Duration | None
-    ) -> Iterator[None]:
-        """Have what a fit needs while it runs: its own callbacks, memory, fast small maps."""
-        self._begin_step_again()  # a step that was cancelled keeps its gradients
-        self.parts.begin()
-        budget = [] if max_time is None else [TimeBudget(max_time)]
-        with (
-            self.added_cbs([*budget, *L(cbs)]),
-            memory_kept(self.device),
-            small_maps(self.model, self.device),
-            self.precision.applied(self.device),
-        ):
-            try:
-                yield
-            finally:
-                self.failing = False
-                self.forget_batch()
 
 
 def _plain(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What a learner does before it computes: layer groups, rates, optimizer, device, precision."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -9,12 +9,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from presize.callbacks.base import Callback
+from presize.callbacks.budget import TimeBudget
+from presize.core.allocator import memory_kept
+from presize.core.collections import L
 from presize.core.device import same_place
 from presize.core.errors import TrainingError
 from presize.data.labelcheck import check_vocab
 from presize.models.groups import check_groups
+from presize.models.small_maps import small_maps
 from presize.models.summary import model_summary
 from presize.train.compiling import compile_model
+from presize.train.duration import Duration
 from presize.train.layout import lay_out
 from presize.train.optim import make_optimizer, param_groups_for, set_hyper
 from presize.train.precision import Precision
@@ -77,6 +83,31 @@ def prepared(
     finally:
         if learn.opt is not None:
             _put_back_hypers(learn.opt)
+
+
+@contextmanager
+def at_work(
+    learn: "Learner", cbs: Callback | Iterable[Callback] | None, max_time: Duration | None
+) -> Iterator[None]:
+    """Have what a fit needs while it runs: its own callbacks, memory, fast small maps."""
+    if learn.calibration is not None:
+        from presize.train.calibration import drop_calibration  # for the few who calibrated
+
+        drop_calibration(learn, "The fit")
+    learn.begin_step_again()  # a step that was cancelled keeps its gradients
+    learn.parts.begin()
+    budget = [] if max_time is None else [TimeBudget(max_time)]
+    with (
+        learn.added_cbs([*budget, *L(cbs)]),
+        memory_kept(learn.device),
+        small_maps(learn.model, learn.device),
+        learn.precision.applied(learn.device),
+    ):
+        try:
+            yield
+        finally:
+            learn.failing = False
+            learn.forget_batch()
 
 
 def _keep_hypers(opt: Optimizer) -> None:

@@ -270,7 +270,7 @@ TOGETHER = [
 def test_many_of_them_take_part_in_one_fit(pictures, tmp_path):
     learn = make_learner(pictures, tmp_path)
     learn.add_cbs([make(kind) for kind in KINDS if kind.__name__ in TOGETHER])
-    assert len(learn.cbs) == len(TOGETHER) + 4
+    assert len(learn.cbs) == len(TOGETHER) + 5  # those that are always there
     learn.lr_find(show_plot=False, num_it=12)
     learn.fit_one_cycle(3)
     assert len(learn.recorder.values) == 3
@@ -283,7 +283,8 @@ def test_many_of_them_take_part_in_one_fit(pictures, tmp_path):
 # ---- what a resumed run needs of it ------------------------------------------------------------
 
 
-CLOCKS = {"seconds", "used", "folder"}  # how long it took, and what is named after the time
+# How long it took, and what is named after the time.
+CLOCKS = {"seconds", "used", "folder", "started", "waited"}
 
 
 def same(a, b):

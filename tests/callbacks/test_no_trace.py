@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from presize.callbacks.base import Callback
+from presize.callbacks.history import History
 from presize.callbacks.no_trace import no_trace
 from presize.callbacks.recorder import Recorder
 from presize.data.loader import DataLoader
@@ -60,11 +61,13 @@ def make(opt_func=Adam, accumulate=1, train_metrics=False, **options):
 
 
 def parts_of(learn):
-    """Return all that a trace could be left in, to compare; the recorder's clock aside."""
+    """Return all that a trace could be left in, to compare; clocks aside."""
     optimizer = {} if learn.opt is None else learn.opt.state_dict()
     recorder = {
         k: v for k, v in learn.recorder.state_dict().items() if k not in ("seconds", "shown")
     }
+    others = [cb for cb in learn.cbs if not isinstance(cb, Recorder | History)]
+    fits = [(fit.n_steps, fit.losses, fit.hyper) for fit in learn.history.fits]
     numpy = np.random.get_state()[1].tolist()  # noqa: NPY002 - the one that users' code draws from
     generators = random.getstate(), numpy, torch.get_rng_state()
     return {
@@ -77,7 +80,8 @@ def parts_of(learn):
         "metrics": [m.state_dict() for m in learn.metrics],
         "loader": dict(learn.dls.train.state_dict()),
         "progress": [learn.epoch, learn.n_epoch, learn.iter, learn.n_iter, learn.train_iter],
-        "callbacks": [cb.state_dict() for cb in learn.cbs if not isinstance(cb, Recorder)],
+        "callbacks": [cb.state_dict() for cb in others],
+        "history": fits,
         "random": generators,
         "accumulation": dict(vars(learn.accumulation)),
         "loss": learn.loss.detach(),

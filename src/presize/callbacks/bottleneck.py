@@ -43,6 +43,12 @@ class Waiting:
         self._passes.append((flow.seconds - start, flow.waited - start, flow.samples))
         self._filling.append(_misses(dl) - self._misses > _FILLING * flow.samples)
 
+    @property
+    def share(self) -> float | None:
+        """The part of the passes that went by waiting, 0..1; None where nothing is known."""
+        seconds = sum(one[0] for one in self._passes)
+        return sum(one[1] for one in self._passes) / seconds if seconds > 0 else None
+
     def verdict(self, dl: Any) -> str | None:
         """Return one line if the model waited for much of the fit; else None.
 

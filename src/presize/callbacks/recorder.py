@@ -1,12 +1,15 @@
 """Records losses, metrics and rates; draws their curves."""
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from presize.callbacks import recorder_plots as plots
 from presize.callbacks.base import Callback
 from presize.callbacks.bottleneck import Waiting, tell
 from presize.core.collections import L
 from presize.core.errors import TrainingError
+from presize.show.grids import Grid
 from presize.train.collective import all_sum
 from presize.train.loss_history import LossHistory
 from presize.train.metrics import AvgLoss, Metric
@@ -23,7 +26,8 @@ class Recorder(Callback):
 
     `values` holds one list an epoch: train loss, valid loss, then the metrics. The train loss is
     a debiased running average (beta .98) over the batches. Losses of single steps stay on the
-    device until they are read.
+    device until they are read. `waited` is the part of the last fit's training passes that went by
+    waiting for data, 0..1, and `verdict` what there is to say about it.
 
     Args:
         add_time: add the time of an epoch to its row.
@@ -53,6 +57,9 @@ class Recorder(Callback):
         self.hps: dict[str, list[float]] = {}
         self.metric_names: L[str] = L()
         self.row: list[Any] = []
+        self.waited: float | None = None
+        self.verdict: str | None = None
+        self.rate_search: plots.RateSearch | None = None
         self._start = 0.0
         self._waiting = Waiting()
 
@@ -140,9 +147,10 @@ class Recorder(Callback):
 
     def after_fit(self, learn: "Learner") -> None:
         """Say so if the model waited for data; not on the way out of an error."""
-        verdict = None if learn.failing else self._waiting.verdict(learn.dls.train)
-        if verdict is not None:
-            tell(learn, verdict)
+        self.waited = self._waiting.share
+        self.verdict = None if learn.failing else self._waiting.verdict(learn.dls.train)
+        if self.verdict is not None:
+            tell(learn, self.verdict)
 
     def state_dict(self) -> dict[str, Any]:
         """Return the table and the losses so far, and how long the epoch has taken."""
@@ -181,6 +189,9 @@ class Recorder(Callback):
     ) -> Any:
         """Draw the smoothed train loss of every step and the valid loss of every epoch.
 
+        Ends of epochs are marked, and named above as in the table. Drawn on axes that hold curves
+        already, to compare runs, it adds only its own. Returns the axes.
+
         Args:
             skip_start: leave out so many first steps, whose losses are far off the scale.
             with_valid: draw the validation loss as well.
@@ -190,56 +201,62 @@ class Recorder(Callback):
         Raises:
             TrainingError: nothing was trained yet.
         """
-        if not len(self.smooth_loss):
-            raise TrainingError(
-                "plot_loss has nothing to draw: this learner has not trained yet. Call fit, "
-                "fit_one_cycle or fine_tune first."
-            )
-        from matplotlib import pyplot as plt
+        return plots.plot_loss(self, skip_start, with_valid, log, ax)
 
-        axes = ax if ax is not None else plt.subplots()[1]
-        losses = self.losses
-        skip = min(skip_start, max(len(losses) - 2, 0))
-        axes.plot(range(skip, len(losses)), losses[skip:], label="train")
-        points = [(i - 1, v) for i, v in self._valid_losses() if v is not None and i > skip]
-        if with_valid and points:
-            axes.plot(*zip(*points, strict=True), label="valid", marker="o", markersize=3)
-        axes.set(xlabel="step", ylabel="loss", yscale="log" if log else "linear")
-        axes.legend()
-        return axes
+    def plot_metrics(
+        self,
+        names: Sequence[str] | None = None,
+        figsize: tuple[float, float] | None = None,
+        *,
+        ax: Any = None,
+    ) -> Grid:
+        """Draw losses and metrics of every epoch, a panel for each; return the axes.
 
-    def _valid_losses(self) -> list[tuple[int, float | None]]:
-        """Return the validation loss of each epoch that has one, after the steps until then."""
-        if not self.valid_metrics:
-            return []
-        column = list(self.metric_names).index("valid_loss") - 1
-        rows = zip(self.iters, self.values, strict=False)
-        # A row is short where an epoch was cancelled, and without validation data.
-        return [(i, row[column]) for i, row in rows if len(row) > column]
-
-    def plot_sched(self, keys: list[str] | None = None, figsize: Any = None) -> Any:
-        """Draw the course of the scheduled hyper-parameters: "lr", "mom".
+        Args:
+            names: the panels, "loss" or names of metrics; all if None.
+            figsize: (width, height) in inches.
+            ax: axes to draw on, one for each panel; new ones if None.
 
         Raises:
-            TrainingError: the last fit had no schedule.
+            TrainingError: no epoch has ended yet, or a name is not in the table.
         """
-        names = list(self.hps) if keys is None else [k for k in keys if k in self.hps]
-        if not any(self.hps.get(name) for name in names):
-            raise TrainingError(
-                "plot_sched has nothing to draw: the last fit followed no schedule. Call "
-                "fit_one_cycle or fine_tune first."
-            )
-        from presize.show import subplots
+        return plots.plot_metrics(self, names, figsize, ax)
 
-        rows = (len(names) + 1) // 2
-        width = min(len(names), 2)
-        figure, grid = subplots(rows, width, figsize=figsize or (width * 6, rows * 4))
-        for name, axes in zip(names, grid.flatten(), strict=False):
-            axes.plot(self.hps[name])
-            axes.set(xlabel="step", ylabel=name)
-        for axes in grid.flatten()[len(names) :]:
-            axes.set_axis_off()
-        return figure
+    def plot_sched(
+        self,
+        keys: Sequence[str] | None = None,
+        figsize: tuple[float, float] | None = None,
+        *,
+        ax: Any = None,
+    ) -> Grid:
+        """Draw the course of the scheduled hyper-parameters, "lr" and "mom"; return the axes.
+
+        Args:
+            keys: those to draw; all if None.
+            figsize: (width, height) in inches.
+            ax: axes to draw on, one for each; new ones if None.
+
+        Raises:
+            TrainingError: the last fit had no schedule, or none of that name.
+        """
+        return plots.plot_sched(self, keys, figsize, ax)
+
+    def plot_lr_find(self, skip_end: int = 5, *, ax: Any = None) -> Any:
+        """Draw loss against rate as the last `lr_find` saw them; return the axes.
+
+        Args:
+            skip_end: leave out so many last steps, where the loss has diverged.
+            ax: axes to draw on; new ones if None.
+
+        Raises:
+            TrainingError: no rate was looked for yet.
+        """
+        if self.rate_search is None:
+            raise TrainingError(
+                "plot_lr_find has nothing to draw: no rate was looked for yet. Call "
+                "learn.lr_find() first."
+            )
+        return plots.plot_lr_find(*self.rate_search, skip_end=skip_end, ax=ax)
 
 
 def _reset(metrics: list[Metric]) -> None:

@@ -34,7 +34,7 @@ def files_of_batch(dl: Any, epoch: int, batch: int) -> list[str]:
     look.epoch = epoch
     size = dl.bs or 1
     entries = itertools.islice(look._entries(batch * size), size)
-    names = [_name(dl.dataset, index) for _, index in entries]
+    names = [file_of(dl.dataset, index) for _, index in entries]
     return [] if None in names else [name for name in names if name is not None]
 
 
@@ -45,7 +45,8 @@ def _can_be_repeated(dl: DataLoader) -> bool:
     return own and listed and dl.indexed and stream_of(dl.dataset) is None
 
 
-def _name(dataset: Any, index: int) -> str | None:
+def file_of(dataset: Any, index: int) -> str | None:
+    """Return the file of an item of a data set; None where its items are no files."""
     items = getattr(dataset, "items", dataset)
     try:
         item = row(items, index)
