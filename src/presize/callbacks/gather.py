@@ -55,8 +55,7 @@ class GatherPredsCallback(Callback):
         if self.with_targs and learn.yb:
             self.targets.append(to_detach(learn.typed_batch[len(learn.xb) :]))
         if self.with_loss and learn.yb:
-            each = learn.loss.detach().float()
-            self.losses.append(each.reshape(len(each), -1).mean(1).cpu())
+            self.losses.append(item_losses(learn.loss).cpu())
 
     def all_inputs(self) -> Any:
         """Return all inputs: a tensor, or a tuple of them."""
@@ -73,6 +72,12 @@ class GatherPredsCallback(Callback):
     def all_losses(self) -> Tensor | None:
         """Return the loss of each item, None where there are no targets."""
         return torch.cat(self.losses) if self.losses else None
+
+
+def item_losses(loss: Tensor) -> Tensor:
+    """Return one float32 number for each item, [n], of losses that may have several, [n, ...]."""
+    each = loss.detach().float()
+    return each.reshape(len(each), -1).mean(1)
 
 
 def reorder(values: Any, order: Tensor) -> Any:

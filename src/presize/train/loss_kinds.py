@@ -2,12 +2,14 @@
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from presize.core.device import map_tensors
 from presize.train.names import inner
 
 Activation: TypeAlias = Callable[[Tensor], Tensor]
@@ -135,16 +137,22 @@ def unreduced(loss: Callable[..., Tensor]) -> Callable[..., Tensor]:
     each item alone. `loss` itself is as before afterwards.
     """
 
-    def item_losses(pred: Tensor, *targets: Any) -> Tensor:
+    def item_losses(pred: Any, *targets: Any) -> Tensor:
         with torch.no_grad():
-            n = pred.shape[0]
+            n = _items(pred, *targets)
             losses = _without_reduction(loss, pred, *targets)
             if losses is None or losses.ndim == 0 or losses.numel() % max(n, 1):
                 rows = [_row(loss, at, pred, *targets) for at in range(n)]
-                return torch.stack(rows) if rows else pred.new_zeros(0)
-            return losses.reshape(n, -1).mean(1) if n else pred.new_zeros(0)
+                return torch.stack(rows) if rows else torch.zeros(0)
+            return losses.reshape(n, -1).mean(1) if n else losses.new_zeros(0)
 
     return item_losses
+
+
+def _items(pred: Any, *targets: Any) -> int:
+    """Return how many items a batch has, also where a model has several outputs."""
+    tensors = (t for t in (pred, *targets) if isinstance(t, Tensor) and t.ndim)
+    return next((len(t) for t in tensors), 0)
 
 
 def _without_reduction(loss: Callable[..., Tensor], *args: Any) -> Tensor | None:
@@ -162,6 +170,9 @@ def _without_reduction(loss: Callable[..., Tensor], *args: Any) -> Tensor | None
     return loss(*args, reduction="none") if "reduction" in takes else None
 
 
-def _row(loss: Callable[..., Tensor], at: int, pred: Tensor, *targets: Any) -> Tensor:
-    one = [t[at : at + 1] if isinstance(t, Tensor) else t for t in targets]
-    return loss(pred[at : at + 1], *one).mean()
+def _row(loss: Callable[..., Tensor], at: int, *args: Any) -> Tensor:
+    return loss(*(map_tensors(partial(_one, at), each) for each in args)).mean()
+
+
+def _one(at: int, values: Tensor) -> Tensor:
+    return values[at : at + 1] if values.ndim else values
