@@ -118,7 +118,12 @@ def report(
 
 
 def clean(
-    learn: "Learner", out: str | AnyPath = "decisions.csv", *, open_browser: bool = True
+    learn: "Learner",
+    out: str | AnyPath = "decisions.csv",
+    *,
+    label_errors: "LabelErrors | bool" = True,
+    open_browser: bool = True,
+    port: int = 0,
 ) -> "Cleaner":
     """Open a local page with the items to look at again: keep, relabel or drop each.
 
@@ -128,8 +133,11 @@ def clean(
 
     Args:
         out: the CSV file; decisions that are in it already are shown, and kept.
+        label_errors: those that `find_label_errors` has found, as by a cross-validation of all
+            items; True looks for them in the validation set, False leaves them out.
         open_browser: open the page; else its address is in `.url`.
+        port: where the page is served; 0 takes a port that is free.
     """
     from presize.interpret.clean.cleaner import clean
 
-    return clean(learn, out, open_browser=open_browser)
+    return clean(learn, out, label_errors=label_errors, open_browser=open_browser, port=port)

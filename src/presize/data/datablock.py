@@ -33,7 +33,9 @@ from presize.data.blockparts import (
     checked_n_inp,
     made_blocks,
 )
+from presize.data.corrected import Correction, correction_of
 from presize.data.datasets import Datasets
+from presize.data.decisions import Decisions
 from presize.data.described import can_walk, check_walk, own_getter, own_splits, with_classes
 from presize.data.labelcheck import check_vocab
 from presize.data.loaders import DataLoaders
@@ -67,6 +69,9 @@ class DataBlock:
             random fifth is for validation.
         get_x: for the inputs: a function, or a `Pipeline` of several; a list for several inputs.
         get_y: the same for the targets.
+        decisions: the CSV file that `learn.clean` or `presize clean` writes, or a `Decisions`: the
+            pictures that it drops are left out of the sets that the splitter makes, and those that
+            it relabels have their new labels. It is read whenever the data is.
 
     Raises:
         ValueError: counts of blocks, inputs and functions that do not fit together.
@@ -85,11 +90,12 @@ class DataBlock:
         splitter: Callable[[Any], Sequence[Any]] | None = None,
         get_x: Getters = None,
         get_y: Getters = None,
+        decisions: Decisions | str | os.PathLike[str] | None = None,
     ) -> None:
         self.blocks = made_blocks(blocks)
         self.n_inp = checked_n_inp(n_inp, len(self.blocks))
         self.getters = all_getters(getters, get_x, get_y, len(self.blocks), self.n_inp)
-        self.get_items, self.splitter = get_items, splitter
+        self.get_items, self.splitter, self.decisions = get_items, splitter, decisions
         own = (block.dl_type for block in self.blocks if block.dl_type is not None)
         self.dl_type = dl_type or next(own, None)
         self._set_tfms(item_tfms, batch_tfms)
@@ -118,6 +124,9 @@ class DataBlock:
             DataError: no items, an empty set, a single class, a label that training has not, or
                 targets of the wrong kind.
         """
+        return self._datasets(source, verbose)
+
+    def _datasets(self, source: Any, verbose: bool, path: Any = ".") -> Datasets:
         if verbose:
             print(f"Collecting items from {source}")
         items = self._items_of(source)
@@ -127,11 +136,14 @@ class DataBlock:
         if splits is None:
             splitter = self.splitter or RandomSplitter()
             splits = check_splits(splitter(items), len(items), splitter)
+        corrected = self._correction(items, source, path)
+        if corrected is not None:
+            splits = corrected.kept(splits)
         if verbose:
             print(f"{len(splits)} datasets of sizes {','.join(str(len(s)) for s in splits)}")
         dsets = Datasets(
             items,
-            [self._type_tfms(i, items) for i in range(len(self.blocks))],
+            [self._type_tfms(i, items, corrected) for i in range(len(self.blocks))],
             n_inp=self.n_inp,
             splits=splits,
             dl_type=self.dl_type,
@@ -176,7 +188,8 @@ class DataBlock:
     ) -> Loaders:
         """Do what `dataloaders` does, with the loaders held by an object of class `kind`."""
         refuse_unknown(options, "dataloaders()")  # before the time that reading takes
-        return self.loaders_from(self.datasets(source, verbose), kind, path, verbose, **options)
+        dsets = self._datasets(source, verbose, path)
+        return self.loaders_from(dsets, kind, path, verbose, **options)
 
     def loaders_from(
         self,
@@ -238,13 +251,27 @@ class DataBlock:
             "folders further down, which `get_image_files` looks into by itself."
         )
 
-    def _type_tfms(self, i: int, items: Any = None) -> list[Any]:
-        """Return the transforms from an item to the value of block `i`, as fresh copies."""
+    def _getter(self, i: int, items: Any) -> Getter | None:
         getter = self.getters[i]
-        if getter is None:
-            getter = own_getter(items, i, self.n_inp)
+        return own_getter(items, i, self.n_inp) if getter is None else getter
+
+    def _type_tfms(
+        self, i: int, items: Any = None, corrected: Correction | None = None
+    ) -> list[Any]:
+        """Return the transforms from an item to the value of block `i`, as fresh copies."""
+        getter = self._getter(i, items)
         taking = [] if getter is None else as_getter(getter)
-        return [*taking, *map(copied, with_classes(self.blocks[i], getter))]
+        encoding = list(map(copied, with_classes(self.blocks[i], getter)))
+        if corrected is None or i < self.n_inp:
+            return [*taking, *encoding]
+        return corrected.labelled(Pipeline(taking).fs, encoding)
+
+    def _correction(self, items: Any, source: Any, path: Any) -> Correction | None:
+        """Return what the decisions change of the items; None if there are none."""
+        if self.decisions is None:
+            return None
+        roots = [source] if isinstance(source, str | os.PathLike) else []
+        return correction_of(self.decisions, items, self._getter(0, items), [*roots, path])
 
 
 def _check_labels(dsets: Datasets) -> None:

@@ -11,6 +11,7 @@ from presize.data.blame import brief
 from presize.data.blockparts import Block
 from presize.data.blocks import CategoryBlock, ImageBlock, MultiCategoryBlock, RegressionBlock
 from presize.data.datablock import DataBlock
+from presize.data.decisions import Decisions
 from presize.data.images import PILBase, PILImage
 from presize.data.labels import ColReader
 from presize.data.options import CommonOptions, Tfms
@@ -24,11 +25,14 @@ class ImageOptions(CommonOptions, total=False):
 
     item_tfms: transforms of each sample, such as `Resize(224)`, which pictures of different sizes
     need. batch_tfms: transforms of a whole batch. img_cls: PILImage (RGB) or PILImageBW (gray).
+    decisions: the CSV file of `learn.clean` or `presize clean`, whose drops and new labels are
+    taken over; see `DataBlock`.
     """
 
     item_tfms: Tfms
     batch_tfms: Tfms
     img_cls: type[PILBase]
+    decisions: Decisions | AnyPath | None
 
 
 def image_block(
@@ -49,12 +53,13 @@ def image_block(
         get_y=get_y,
         item_tfms=options.get("item_tfms"),
         batch_tfms=options.get("batch_tfms"),
+        decisions=options.get("decisions"),
     )
 
 
 def common_options(options: ImageOptions) -> CommonOptions:
     """Return the options that are not about pictures."""
-    own = ("item_tfms", "batch_tfms", "img_cls")
+    own = ("item_tfms", "batch_tfms", "img_cls", "decisions")
     return {k: v for k, v in options.items() if k not in own}  # type: ignore[return-value]
 
 

@@ -112,4 +112,6 @@ def rows_for(items: Any, tfms: Pipeline) -> Any:
     first = tfms.fs[0].function if len(tfms) and hasattr(items, "iloc") else None
     if isinstance(first, ColReader) and type(first).__call__ is ColReader.__call__:
         return Table(items)
+    if len(tfms) and hasattr(items, "iloc") and getattr(tfms.fs[0], "by_columns", False):
+        return Table(items)
     return Rows(items)

@@ -1,0 +1,63 @@
+"""Writes a small file so that it is there whole or as it was before, also after a power cut."""
+
+import contextlib
+import os
+import pathlib
+import re
+import sys
+
+
+def rewrite(path: pathlib.Path, data: bytes) -> None:
+    """Put `data` in the place of a file; its folder is made if need be.
+
+    The file keeps its permissions; of a link the file that it leads to is written.
+
+    Raises:
+        OSError: it cannot be written, and is as it was.
+    """
+    path = path.resolve()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_left(path)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        with contextlib.suppress(FileNotFoundError):
+            part.chmod(path.stat().st_mode)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+    folder_to_disk(path.parent)
+
+
+def folder_to_disk(folder: pathlib.Path) -> None:
+    """Have the names in a folder on the disk, where the system can open folders."""
+    with contextlib.suppress(OSError):  # Windows cannot; the file itself is safe by then
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def _remove_left(path: pathlib.Path) -> None:
+    """Remove what processes that were killed while they wrote this file have left."""
+    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.part")
+    with contextlib.suppress(OSError):
+        for part in path.parent.glob(".*.part"):
+            if (match := name.fullmatch(part.name)) and not _is_alive(int(match[1])):
+                part.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    if sys.platform == "win32":  # os.kill would end it; but no file that is open is removed
+        return False
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it is another user's
+        pass
+    return True

@@ -1,0 +1,121 @@
+"""`presize clean` as it is called: the page, the CSV, files moved and put back."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import urllib.request
+from pathlib import Path
+
+import pytest
+import typer
+
+from presize.cli.clean import clean
+from presize.core.errors import DataError
+from presize.data.decisions import Decisions
+
+
+@pytest.fixture
+def folder(picture_folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Pictures, one broken and one there twice."""
+    (picture_folder / "train/cat/bad.jpg").write_bytes(b"nothing")
+    shutil.copy(picture_folder / "train/cat/0.jpg", picture_folder / "train/cat/twice.jpg")
+    monkeypatch.chdir(tmp_path)
+    return picture_folder
+
+
+@pytest.fixture
+def run(capsys):
+    """Call the command in this process: its exit code, output and errors."""
+    app = typer.Typer(pretty_exceptions_enable=False)
+    app.command()(clean)
+
+    def called(*arguments):
+        code = app([*map(str, arguments)], standalone_mode=False) or 0
+        out, err = capsys.readouterr()
+        return code, out, err
+
+    return called
+
+
+def said(url: str, path: str, told: dict) -> dict:
+    body, headers = json.dumps(told).encode(), {"Content-Type": "application/json"}
+    request = urllib.request.Request(url + path, body, headers)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.load(answer)
+
+
+def test_it_serves_until_done_and_then_says_what_to_do(run, folder, monkeypatch):
+    opened = []
+
+    def decide(url):
+        opened.append(url)
+        said(url, "decide", {"changes": [{"id": 0, "decision": "drop"}]})
+        threading.Timer(0.05, said, (url, "done", {})).start()
+
+    monkeypatch.setattr("webbrowser.open", decide)
+    code, out, _ = run(folder)
+    assert code == 0 and out.startswith("3 of 38 pictures to look at: 1 unreadable, 2 duplicate.")
+    assert f"at {opened[0]}" in out and "1 of 3 decided (1 drop), in decisions.csv." in out
+    assert f"presize clean {folder} --out decisions.csv --apply" in out
+    assert list(Decisions.read("decisions.csv")) == ["train/cat/bad.jpg"]
+
+    code, out, _ = run(folder, "--apply")
+    assert (code, "1 file moved to" in out) == (0, True)
+    assert not (folder / "train/cat/bad.jpg").exists()
+    assert (folder.parent / "pictures-dropped/train/cat/bad.jpg").read_bytes() == b"nothing"
+    code, out, _ = run(folder, "--undo")
+    assert (code, out) == (0, "1 file put back.\n")
+    assert (folder / "train/cat/bad.jpg").exists()
+    assert not (folder.parent / "pictures-dropped").exists()
+    assert Decisions.read("decisions.csv")["train/cat/bad.jpg"].decision == "drop"
+
+
+def test_what_is_not_moved_is_told_and_exits_with_one(run, folder):
+    Decisions("decisions.csv", folder).decide("train/cat/none.jpg", "drop")
+    code, out, err = run(folder, "--apply")
+    assert code == 1 and "0 files moved" in out
+    assert "not moved: train/cat/none.jpg: it is not there" in err
+
+
+def test_sound_data_opens_no_page(run, picture_folder, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("webbrowser.open", pytest.fail)
+    assert run(picture_folder) == (0, "Nothing looks wrong with these 36 pictures.\n", "")
+
+
+def test_wrong_arguments_are_told(run, folder):
+    with pytest.raises(typer.BadParameter, match="contradict each other"):
+        run(folder, "--apply", "--undo")
+    with pytest.raises(NotADirectoryError, match="There is no folder"):
+        run(folder / "no")
+    with pytest.raises(DataError, match="There are no decisions `decisions.csv`"):
+        run(folder, "--apply")
+    with pytest.raises(DataError, match="Nothing of .* has been moved"):
+        run(folder, "--undo")
+    Path("labels.csv").write_text("fname,label\n1.jpg,cat\n")
+    with pytest.raises(DataError, match=r"labels.csv`, line 1: there is no column `file`"):
+        run(folder, "--out", "labels.csv", "--no-browser")
+    assert Path("labels.csv").read_text() == "fname,label\n1.jpg,cat\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the test sends Ctrl-C as POSIX does")
+def test_ctrl_c_ends_it_and_what_was_decided_stays(folder):
+    code = "import typer; from presize.cli.clean import clean; typer.run(clean)"
+    command = [sys.executable, "-c", code, str(folder), "--no-browser"]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as child:
+        lines = [child.stdout.readline() for _ in range(3)]
+        url = re.search(r"http://127\.0\.0\.1:\d+/\S+/", lines[1])[0]
+        said(url, "decide", {"changes": [{"id": 1, "decision": "keep"}]})
+        child.send_signal(signal.SIGINT)
+        out, err = child.communicate(timeout=30)
+    assert child.returncode == 0 and err == ""
+    assert "1 of 3 decided (1 keep), in decisions.csv." in out
+    assert len(Decisions.read("decisions.csv")) == 1
