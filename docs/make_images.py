@@ -1,28 +1,47 @@
 """Draws the pictures of the README and the docs, into docs/images.
 
-    python docs/make_images.py DIGITS PETS WEIGHTS.pth
+    python docs/make_images.py DIGITS PETS OBJECTS WEIGHTS.pth
 
 DIGITS is the folder of the MNIST sample (train/3, train/7, …), PETS a folder of photos named
-`breed_name_123.jpg`, WEIGHTS a MobileNetV2 with ImageNet weights in torchvision's layout. The
-embedded digits need nothing; see `make demo`.
+`breed_name_123.jpg`, OBJECTS the photos of ten classes of ImageNet (train/n01440764, val/…),
+WEIGHTS a MobileNetV2 with ImageNet weights in torchvision's layout. The embedded digits need
+nothing; see `make demo`.
 """
 
 import os
 import sys
 
 os.environ["MPLBACKEND"] = "Agg"
+from presize.show.grids import titles_fitted
 from presize.vision.all import *
 
 OUT = Path(__file__).parent / "images"
 DPI = 72  # the size at which the README shows them
+MOST = 150_000  # bytes of a picture
+CLASSES = {
+    "n01440764": "tench",
+    "n02102040": "English springer",
+    "n02979186": "cassette player",
+    "n03000684": "chain saw",
+    "n03028079": "church",
+    "n03394916": "French horn",
+    "n03417042": "garbage truck",
+    "n03425413": "gas pump",
+    "n03445777": "golf ball",
+    "n03888257": "parachute",
+}
 
 
-def save(name, figure=None):
-    """Write the current figure and close it."""
-    figure = figure or plt.gcf()
-    figure.savefig(OUT / f"{name}.png", dpi=DPI, bbox_inches="tight", facecolor="white")
+def save(name, *, photos=False):
+    """Write the current figure and close it: drawings as PNG, photos as JPEG, a third the size."""
+    path = OUT / f"{name}.{'jpg' if photos else 'png'}"
+    how = {"quality": 88, "subsampling": 0, "optimize": True} if photos else {"optimize": True}
+    plt.savefig(path, dpi=DPI, bbox_inches="tight", facecolor="white", pil_kwargs=how)
     plt.close("all")
-    print(OUT / f"{name}.png")
+    size = path.stat().st_size
+    print(f"{path}  {size / 1000:.0f} kB")
+    if size > MOST:
+        raise SystemExit(f"{path} is larger than {MOST / 1000:.0f} kB; draw fewer pictures.")
 
 
 def digits(folder):
@@ -59,7 +78,7 @@ def presizing(photo):
     _, axes = subplots(1, 2, imsize=4)
     TensorImage(once[0]).show(ctx=axes[0], title="presize: one interpolation")
     TensorImage(steps[0]).show(ctx=axes[1], title="step by step: four")
-    save("presizing")
+    save("presizing", photos=True)
 
 
 def fidelity(photo):
@@ -98,14 +117,16 @@ def fidelity(photo):
         "resize, then one reading": twice,
         "resize, then each step": one_by_one[0],
     }
-    _, axes = subplots(2, 4, imsize=3)
-    for ax, below, (title, x) in zip(axes[0], axes[1], ways.items(), strict=True):
+    axes = get_grid(8, nrows=2)
+    for ax, below, (title, x) in zip(axes[:4], axes[4:], ways.items(), strict=True):
         x = x.as_subclass(torch.Tensor).clamp(0, 1)
         error = (x - ideal)[:, 16:-16, 16:-16].square().mean()
         decibels = "" if error == 0 else f"\n{-10 * error.log10():.1f} dB"
-        TensorImage(x).show(ctx=ax, title=title + decibels)
+        TensorImage(x).show(ctx=ax)
+        ax.set_title(title + decibels)
         TensorImage(x[:, 68:124, 20:76]).show(ctx=below)
-    save("fidelity")
+    titles_fitted(axes)
+    save("fidelity", photos=True)
 
 
 def breeds(folder, weights):
@@ -121,9 +142,9 @@ def breeds(folder, weights):
     )
     dls = data.dataloaders(folder, bs=32)
     dls.show_batch(nrows=1, ncols=3)
-    save("batch")
-    dls.train.show_batch(max_n=8, nrows=2, unique=True)
-    save("augmented")
+    save("batch", photos=True)
+    dls.train.show_batch(max_n=6, nrows=2, unique=True)
+    save("augmented", photos=True)
     learn = vision_learner(dls, mobilenet_v2, weights=weights, metrics=error_rate)
     learn.lr_find()
     save("lr_find")
@@ -132,14 +153,51 @@ def breeds(folder, weights):
     save("loss")
     learn.recorder.plot_sched()
     save("schedule")
+    learn.recorder.plot_metrics()
+    save("metrics")
     learn.show_results(max_n=6)
-    save("results")
+    save("results", photos=True)
     interp = ClassificationInterpretation.from_learner(learn)
     interp.plot_confusion_matrix(figsize=(12, 12), dpi=60)
     save("confusion")
-    interp.plot_top_losses(6, nrows=2)
-    save("top_losses")
+    interp.plot_confusion_matrix(k=8)
+    save("confusion_most")
+    interp.plot_top_losses(6, nrows=2, heat_map=True)
+    save("top_losses", photos=True)
     print(interp.most_confused(min_val=2))
+
+
+def hundred_each(folder):
+    """Return at most a hundred photos of each folder: few enough to leave some errors."""
+    groups = {}
+    for path in sorted(get_image_files(folder)):
+        groups.setdefault(path.parent, []).append(path)
+    return [path for group in groups.values() for path in group[:100]]
+
+
+def objects(folder, weights):
+    """What looking into a model draws: figures of classes, and how far it can be believed."""
+    set_seed(0)
+    data = DataBlock(
+        blocks=(ImageBlock, CategoryBlock),
+        get_items=hundred_each,
+        splitter=GrandparentSplitter(train_name="train", valid_name="val"),
+        get_y=lambda path: CLASSES[path.parent.name],
+        item_tfms=Resize(128),
+    )
+    dls = data.dataloaders(folder, bs=64)
+    learn = vision_learner(dls, mobilenet_v2, weights=weights, metrics=accuracy)
+    learn.fit_one_cycle(3, 3e-3)
+    interp = ClassificationInterpretation.from_learner(learn)
+    interp.plot_confusion_matrix()
+    save("confusion_ten")
+    interp.plot_per_class()
+    save("per_class")
+    before, _ = interp.calibration()
+    print(learn.calibrate())
+    after = ClassificationInterpretation.from_learner(learn)
+    after.plot_calibration(before=before, n_bins=10)
+    save("calibration")
 
 
 def main():
@@ -149,7 +207,8 @@ def main():
     photos = get_image_files(sys.argv[2])
     presizing(next(p for p in photos if p.name.startswith("newfoundland")))
     fidelity(next(p for p in photos if p.name.startswith("newfoundland")))
-    breeds(sys.argv[2], sys.argv[3])
+    breeds(sys.argv[2], sys.argv[4])
+    objects(sys.argv[3], sys.argv[4])
 
 
 if __name__ == "__main__":

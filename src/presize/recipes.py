@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 from presize.callbacks.base import Callback
 from presize.callbacks.budget import TimeBudget
-from presize.callbacks.lr_finder import LRFinder, minimum, no_trace, plot_lr_find, steep, suggested
+from presize.callbacks.lr_finder import LRFinder, minimum, no_trace, steep, suggested
+from presize.callbacks.pass_bar import steps_bar
+from presize.callbacks.recorder_plots import RateSearch
 from presize.callbacks.schedule import ParamScheduler, Schedule
 from presize.core.collections import L
 from presize.core.errors import TrainingError
@@ -275,12 +277,14 @@ def lr_find(
             "items and the splitter, or a batch size larger than the data with drop_last."
         )
     finder = LRFinder(start_lr, end_lr, num_it, stop_div)
-    with no_trace(learn), learn.no_logging():
-        learn.fit(-(-num_it // n_batches), cbs=[finder])
+    shown = steps_bar(learn, "looking for a rate", num_it)
+    with shown as cbs, no_trace(learn), learn.no_logging():
+        learn.fit(-(-num_it // n_batches), cbs=[finder, *cbs])
     lrs, losses, functions = finder.lrs, finder.losses, L(suggest_funcs)
     suggestions, points = suggested(lrs, losses, num_it, functions) if functions else (None, [])
+    learn.recorder.rate_search = RateSearch(lrs, losses, suggestions, points)
     if show_plot and learn.ranks.is_main:
-        plot_lr_find(lrs, losses, suggestions, points)
+        learn.recorder.plot_lr_find()
     return suggestions
 
 

@@ -268,7 +268,7 @@ def show_title(text: Any, ctx: Any = None, **options: Any) -> Any:
     if ctx is None:
         print(text)
     elif hasattr(ctx, "set_title"):
-        ctx.set_title(str(text), **options)
+        ctx.set_title(str(text), **({"parse_math": False} | options))  # `$` is a dollar sign
     return ctx
 
 

@@ -12,6 +12,7 @@ from presize.data.showing import (
     show_outcomes,
     show_values,
 )
+from presize.show.colours import palette
 from presize.tensors import TensorCategory, TensorImage, TensorMask, TitledStr
 
 
@@ -48,6 +49,9 @@ def test_pictures_go_on_a_grid_with_titles_and_the_rest_is_printed(capsys):
     show_each([(picture(), TitledStr(c)) for c in "abc"], show_values, nrows=1, ncols=3)
     assert [ax.get_title() for ax in plt.gcf().axes] == ["a", "b", "c"]
     assert all(len(ax.images) == 1 for ax in plt.gcf().axes)
+    long = "a_label_that_is_longer_than_its_picture_is_wide"
+    grid = show_each([(picture(), TitledStr(f"63% {long}\n37% {long}"))] * 2, show_values, 1, 2)
+    assert grid[0].get_title().count("\n") == 3 and grid.figure is plt.gcf()
     plt.close("all")
     show_each([(1, "x"), (2, "y")], show_values)
     assert capsys.readouterr().out == "1\nx\n2\ny\n"
@@ -57,13 +61,17 @@ def test_pictures_go_on_a_grid_with_titles_and_the_rest_is_printed(capsys):
 def test_results_are_green_where_right_and_red_where_wrong():
     pictures = [(picture(),) for _ in range(2)]
     wanted, got = [(Category("cat"),)] * 2, [(Category("cat"),), (Category("dog"),)]
-    show_outcomes(pictures, wanted, got, show_values)
-    right, wrong = plt.gcf().axes
-    assert right.get_title() == "cat\ncat" and right.title.get_color() == "green"
-    assert wrong.get_title() == "cat\ndog" and wrong.title.get_color() == "red"
+    right, wrong = show_outcomes(pictures, wanted, got, show_values)
+    colours = palette(right)
+    assert right.get_title() == "cat\ncat" and right.title.get_color() == colours.right
+    assert wrong.get_title() == "cat\ndog" and wrong.title.get_color() == colours.wrong
 
 
 def test_results_without_targets_and_without_pictures(capsys):
+    with plt.style.context("dark_background"):
+        show_outcomes([(picture(),)], [()], [(Category("dog"),)], show_values)
+    assert plt.gcf().axes[0].title.get_color() == "white"
+    plt.close("all")
     show_outcomes([(picture(),)], [()], [(Category("dog"),)], show_values)
     assert plt.gcf().axes[0].get_title() == "dog"
     assert plt.gcf().axes[0].title.get_color() == "black"

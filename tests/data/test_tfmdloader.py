@@ -18,6 +18,7 @@ from presize.data.splits import GrandparentSplitter
 from presize.data.tensorise import IntToFloatTensor
 from presize.data.tfmdloader import TfmdDL
 from presize.data.vocab import Categorize
+from presize.show.colours import palette
 from presize.tensors import TensorCategory, TensorImage, TitledInt
 
 
@@ -197,7 +198,7 @@ def test_results_of_plain_predictions(dls):
     for ax in plt.gcf().axes:
         wanted, predicted = ax.get_title().split("\n")
         assert {wanted, predicted} == {"cat", "dog"}
-        assert ax.title.get_color() == "red"
+        assert ax.title.get_color() == palette(ax).wrong
 
 
 def test_lists_with_one_pipeline_give_batches_without_tuples():

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from presize.show import subplots
 from presize.train.schedule_plot import plot_schedules
 from presize.train.schedules import SchedCos, SchedExp, one_cycle
 
@@ -26,8 +27,16 @@ def test_a_line_for_each_layer_group() -> None:
 
 def test_an_odd_panel_is_left_empty() -> None:
     names = dict.fromkeys(("lr", "mom", "wd"), SchedCos(1.0, 0.0))
-    axes = plot_schedules(names).axes
-    assert [one.axison for one in axes] == [True, True, True, False]
+    figure = plot_schedules(names).figure
+    assert [one.axison for one in figure.axes] == [True, True, True, False]
+
+
+def test_panels_can_be_drawn_on_given_axes() -> None:
+    _, axes = subplots(1, 2)
+    grid = plot_schedules(one_cycle(0.1), ax=axes)
+    assert grid == list(axes) and axes[1].get_ylabel() == "mom"
+    with pytest.raises(ValueError, match="2 panels are to be drawn"):
+        plot_schedules(one_cycle(0.1), ax=axes[0])
 
 
 def test_what_cannot_be_drawn() -> None:

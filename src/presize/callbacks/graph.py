@@ -1,21 +1,16 @@
 """Draws the losses while they fall: a live picture in a notebook, a line of blocks elsewhere."""
 
 import io
-import math
-from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from presize.callbacks.base import Callback
 from presize.callbacks.bottleneck import tell
 from presize.callbacks.progress import in_notebook
 from presize.callbacks.resting import looks_for_rate
+from presize.callbacks.views.curve import blocks as blocks
 
 if TYPE_CHECKING:
     from presize.learner import Learner
-
-_BLOCKS = "▁▂▃▄▅▆▇█"
-_WIDTH = 40
 
 
 class ShowGraph(Callback):
@@ -65,26 +60,6 @@ class ShowGraph(Callback):
         for name, values in curves.items():
             if values:
                 tell(learn, f"{name}  {blocks(values)}  {values[0]:.4f} to {values[-1]:.4f}")
-
-
-def blocks(values: Sequence[float], width: int = _WIDTH) -> str:
-    """Return a curve as a line of blocks from ▁ (the lowest value) to █.
-
-    Args:
-        values: evenly spaced; where there are more than `width`, neighbours are averaged. What is
-            not finite is shown as a gap.
-        width: the most characters.
-    """
-    count = min(len(values), width)
-    cuts = [round(i * len(values) / count) for i in range(count + 1)] if count else [0]
-    parts = [values[a:b] for a, b in pairwise(cuts)]
-    means = [sum(part) / len(part) for part in parts]
-    finite = [mean for mean in means if math.isfinite(mean)]
-    low, high = min(finite, default=0.0), max(finite, default=0.0)
-    scale = (len(_BLOCKS) - 1) / (high - low) if high > low else 0.0
-    return "".join(
-        _BLOCKS[round((mean - low) * scale)] if math.isfinite(mean) else " " for mean in means
-    )
 
 
 def _picture(learn: "Learner") -> bytes:

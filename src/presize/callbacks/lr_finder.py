@@ -4,13 +4,13 @@ Smith, "Cyclical Learning Rates for Training Neural Networks", WACV 2017.
 """
 
 import math
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from presize.callbacks.base import CancelFit, CancelValidate
 from presize.callbacks.no_trace import no_trace as no_trace
+from presize.callbacks.recorder_plots import plot_lr_find as plot_lr_find
 from presize.callbacks.schedule import ParamScheduler
 from presize.train.collective import all_sum
 from presize.train.optim import set_hyper
@@ -108,27 +108,3 @@ class LRFinder(ParamScheduler):
         self.lrs.append(learn.opt.param_groups[-1]["lr"])
         self.losses.append(self._running / (1 - beta ** (len(self.losses) + 1)))
         return self.losses[-1]
-
-
-def plot_lr_find(
-    lrs: Sequence[float],
-    losses: Sequence[float],
-    suggestions: Any = None,
-    points: Sequence[tuple[float, float]] = (),
-    *,
-    skip_end: int = 5,
-    ax: Any = None,
-) -> Any:
-    """Draw loss against rate, with the suggestions marked; return the axes."""
-    from matplotlib import pyplot as plt
-
-    axes = ax if ax is not None else plt.subplots()[1]
-    end = len(lrs) - skip_end if skip_end and len(lrs) > 2 * skip_end else len(lrs)
-    axes.plot(lrs[:end], losses[:end])
-    axes.set(xlabel="learning rate", ylabel="loss", xscale="log")
-    names = getattr(suggestions, "_fields", ())
-    for i, (name, (rate, loss)) in enumerate(zip(names, points, strict=False)):
-        axes.plot(rate, loss, "o", color=f"C{i + 1}", label=f"{name}: {rate:.2e}")
-    if names:
-        axes.legend(loc="best")
-    return axes

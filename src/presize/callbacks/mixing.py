@@ -30,6 +30,7 @@ from presize.core.randomness import default_seed
 from presize.data.loader import DataLoader
 from presize.data.loaders import DataLoaders, TfmdDL, get_c
 from presize.data.showing import FigSize, how_many, show_each, show_values
+from presize.show.grids import Grid
 from presize.tensors import TensorMask, TensorMultiCategory, TensorPoint
 from presize.train.loss_kinds import takes_alike, takes_classes
 from presize.train.names import inner, name_of
@@ -122,7 +123,7 @@ class _Mixing(Callback):
         ncols: int | None = None,
         *,
         figsize: FigSize = None,
-    ) -> None:
+    ) -> Grid | None:
         """Draw a mixed batch of the training loader, with the shares of the two targets.
 
         Args:
@@ -152,7 +153,7 @@ class _Mixing(Callback):
             (picture, _title(first, second, share))
             for (picture, first), (_, second), share in zip(own, others, plan.share, strict=False)
         ]
-        show_each(samples, show_values, nrows, ncols, figsize)
+        return show_each(samples, show_values, nrows, ncols, figsize)
 
     def _mixed(self, x: Any, plan: MixPlan) -> Tensor:
         if not isinstance(x, Tensor) or not x.is_floating_point():

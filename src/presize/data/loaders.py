@@ -19,6 +19,7 @@ from presize.data.loader import DataLoader
 from presize.data.options import BlockOptions, Device, LoaderOptions, LoadersOptions, Tfms
 from presize.data.showing import FigSize
 from presize.data.tfmdloader import TfmdDL as TfmdDL
+from presize.show.grids import Grid
 
 if TYPE_CHECKING:
     from presize.data.check.report import DataReport
@@ -104,7 +105,7 @@ class DataLoaders:
         figsize: FigSize = None,
         unique: bool = False,
         show: bool = True,
-    ) -> L[Any] | None:
+    ) -> L[Any] | Grid | None:
         """Draw a batch of the training loader; see `TfmdDL.show_batch`."""
         loader = self._decoding(self.train, "show_batch")
         return loader.show_batch(b, max_n, nrows, ncols, figsize=figsize, unique=unique, show=show)

@@ -7,7 +7,8 @@ import PIL.Image
 from torch import Tensor
 
 from presize.core.device import keep_type
-from presize.show import get_grid
+from presize.show.colours import palette
+from presize.show.grids import Grid, get_grid, titles_fitted
 from presize.tensors import TensorImageBase, TensorPoint, show_title
 
 Show = Callable[..., Any]
@@ -65,15 +66,16 @@ def show_each(
     nrows: int | None = None,
     ncols: int | None = None,
     figsize: FigSize = None,
-) -> None:
-    """Draw samples on a grid, or print them if there is no picture among them."""
+) -> Grid | None:
+    """Draw samples on a grid and return its axes; print them if there is no picture among them."""
     if not any(map(has_picture, samples)):
         for sample in samples:
             show(sample)
-        return
+        return None
     axes = get_grid(len(samples), nrows, ncols, figsize)
     for sample, ctx in zip(samples, axes, strict=False):
         show(sample, ctx=ctx)
+    return titles_fitted(axes)
 
 
 def show_values(values: Any, ctx: Any = None) -> Any:
@@ -92,11 +94,11 @@ def show_outcomes(
     nrows: int | None = None,
     ncols: int | None = None,
     figsize: FigSize = None,
-) -> None:
-    """Draw inputs with what was wanted and what was predicted.
+) -> Grid | None:
+    """Draw inputs with what was wanted and what was predicted; return the axes.
 
     Labels are written above, the wanted one first: green where they agree, red where they do not.
-    Masks and points are drawn side by side, the wanted ones left.
+    Masks and points are drawn side by side, the wanted ones left. What has no picture is printed.
 
     Args:
         inputs: of each sample, as `show` takes them.
@@ -112,19 +114,20 @@ def show_outcomes(
         for row in rows:
             for values in row:
                 show_values(values)
-        return
+        return None
     double = any(map(has_picture, wanted))
     axes = get_grid(len(rows), nrows, ncols, figsize, double=double)
     if not double:
         for (pictures, target, answer), ctx in zip(rows, axes, strict=False):
             show(pictures, ctx=ctx)
             _write_verdict(ctx, target, answer)
-        return
+        return titles_fitted(axes)
     for (pictures, target, answer), left, right in zip(rows, axes[::2], axes[1::2], strict=False):
         for ctx, values, name in ((left, target, "Target"), (right, answer, "Prediction")):
             show(pictures, ctx=ctx)
             show_values(values, ctx)
             ctx.set_title(name)
+    return titles_fitted(axes)
 
 
 def _write_verdict(ctx: Any, target: tuple[Any, ...], answer: tuple[Any, ...]) -> None:
@@ -134,6 +137,7 @@ def _write_verdict(ctx: Any, target: tuple[Any, ...], answer: tuple[Any, ...]) -
         for value in values:
             show_values(value, ctx)  # each value knows how to write itself
             lines.append(ctx.get_title())
-    half = len(lines) // 2
-    colour = "black" if not target else "green" if lines[:half] == lines[half:] else "red"
+    half, colours = len(lines) // 2, palette(ctx)
+    agree = lines[:half] == lines[half:]
+    colour = colours.ink if not target else colours.right if agree else colours.wrong
     ctx.set_title("\n".join(lines), color=colour)

@@ -20,6 +20,7 @@ from presize.data.showing import (
     show_outcomes,
     show_values,
 )
+from presize.show.grids import Grid
 
 
 class TfmdDL(DataLoader):
@@ -129,8 +130,8 @@ class TfmdDL(DataLoader):
         figsize: FigSize = None,
         unique: bool = False,
         show: bool = True,
-    ) -> L[Any] | None:
-        """Draw the samples of a batch on a grid, or print them if they are no pictures.
+    ) -> L[Any] | Grid | None:
+        """Draw the samples of a batch on a grid and return its axes; print what is no picture.
 
         Args:
             b: the batch; a new one if None.
@@ -147,8 +148,7 @@ class TfmdDL(DataLoader):
         samples = self.decode_batch(b, n, full=not show)
         if not show:
             return samples
-        show_each(samples, self._show_sample, nrows, ncols, figsize)
-        return None
+        return show_each(samples, self._show_sample, nrows, ncols, figsize)
 
     def show_results(
         self,
@@ -159,8 +159,8 @@ class TfmdDL(DataLoader):
         ncols: int | None = None,
         *,
         figsize: FigSize = None,
-    ) -> None:
-        """Draw inputs with what was wanted and, below, what was predicted.
+    ) -> Grid | None:
+        """Draw inputs with what was wanted and, below, what was predicted; return the axes.
 
         Args:
             b: a batch as the loader gives it.
@@ -177,7 +177,7 @@ class TfmdDL(DataLoader):
         inputs = [sample[:k] for sample in self.decode_batch(whole, n, full=False)]
         wanted = [sample[k:] for sample in self.decode_batch(whole, n)]
         predicted = [sample[k:] for sample in self.decode_batch(answers, n)]
-        show_outcomes(inputs, wanted, predicted, self._show_sample, nrows, ncols, figsize)
+        return show_outcomes(inputs, wanted, predicted, self._show_sample, nrows, ncols, figsize)
 
     def _show_sample(self, sample: Any, ctx: Any = None) -> Any:
         show = getattr(self.dataset, "show", None)

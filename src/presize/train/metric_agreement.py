@@ -301,7 +301,7 @@ class SpearmanCorrCoef(AccumMetric):
 
     def score(self, pred: _Array, true: _Array) -> float:
         """Return the score of outputs [N] against targets [N]."""
-        from scipy.stats import spearmanr  # type: ignore[import-untyped]
+        from scipy.stats import spearmanr
 
         return float(spearmanr(pred, true).statistic)
 

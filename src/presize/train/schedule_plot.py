@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from presize.show.grids import Grid, panels
 from presize.train.schedules import Schedule
 
 
@@ -14,8 +15,9 @@ def plot_schedules(
     *,
     figsize: tuple[float, float] | None = None,
     log: bool = False,
-) -> Any:
-    """Draw how hyper-parameters move with the progress of training; return the figure.
+    ax: Any = None,
+) -> Grid:
+    """Draw how hyper-parameters move with the progress of training; return the axes.
 
         plot_schedules(one_cycle(1e-2))
         plot_schedules({"lr": SchedExp(1e-2, 1e-5), "wd": SchedLin(0.0, 0.1)}, log=True)
@@ -26,6 +28,7 @@ def plot_schedules(
         n: points of a line.
         figsize: (width, height) in inches.
         log: logarithmic axes of the values.
+        ax: axes to draw on, one for each panel; new ones if None.
 
     Raises:
         TypeError: something in it cannot be called.
@@ -43,17 +46,12 @@ def plot_schedules(
             f"plot_schedules needs a schedule and 2 points or more, but got {len(named)} "
             f"schedule(s) and n={n}."
         )
-    from presize.show import subplots
-
-    rows, width = (len(named) + 1) // 2, min(len(named), 2)
-    figure, grid = subplots(rows, width, figsize=figsize or (width * 5, rows * 3.5))
+    grid = panels(list(named), figsize=figsize, ax=ax)
     progress = np.linspace(0.0, 1.0, n)
-    for (name, sched), axes in zip(named.items(), grid.flatten(), strict=False):
+    for (name, sched), axes in zip(named.items(), grid, strict=True):
         values = np.array([sched(float(p)) for p in progress], dtype=np.float64)
         lines = axes.plot(progress, values)
         if values.ndim == 2 and values.shape[1] > 1:
             axes.legend(lines, [f"group {i}" for i in range(len(lines))])
         axes.set(xlabel="progress of training", ylabel=name, yscale="log" if log else "linear")
-    for axes in grid.flatten()[len(named) :]:
-        axes.set_axis_off()
-    return figure
+    return grid
