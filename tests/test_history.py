@@ -1,6 +1,7 @@
 """How a model came to be: told by the learner that trained it, then by its file."""
 
 import sys
+from functools import partial
 
 import pytest
 import torch
@@ -17,6 +18,8 @@ from presize.history import data_facts, training_record, typed_command
 from presize.learner import Learner
 from presize.models.arch import resnet18
 from presize.train.metrics import accuracy
+from presize.train.optim import SGD
+from presize.train.training_record import TrainingRecord
 from presize.vision.learner import vision_learner
 
 
@@ -43,9 +46,23 @@ def test_a_learner_tells_its_fits_its_data_and_its_model(trained, picture_folder
     assert record.started is not None
 
 
+def test_a_partial_is_told_by_what_it_calls(trained):
+    trained.opt_func, trained.opt = partial(SGD, mom=0.5), None
+    assert training_record(trained).model["optimizer"] == "SGD"
+
+
 def test_the_file_tells_what_the_learner_told(trained):
     path = trained.export("model.safetensors")
     assert training_record(load_learner(path)) == training_record(trained)
+
+
+def test_a_file_that_says_nothing_of_its_training_has_a_model_and_no_command(trained):
+    loaded = load_learner(trained.export("model.safetensors"))
+    loaded.record = TrainingRecord()
+    record = training_record(loaded)
+    assert record.model["name"] == "resnet18"
+    assert "weights" not in record.model  # whether they began at random is not known
+    assert record.command is None and record.seed is None and record.fits == []
 
 
 def test_a_loaded_model_that_trains_on_adds_its_fits(trained):
@@ -86,3 +103,9 @@ def test_data_that_is_in_no_files_is_counted_and_has_no_marks():
 def test_the_command_is_told_as_it_was_typed(monkeypatch, argv, told):
     monkeypatch.setattr(sys, "argv", argv)
     assert typed_command() == told
+
+
+def test_a_notebook_has_no_command(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["/usr/lib/colab_kernel_launcher.py", "-f", "kernel.json"])
+    monkeypatch.setattr("presize.history.in_notebook", lambda: True)
+    assert typed_command() is None

@@ -2,15 +2,18 @@
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path as AnyPath
 from typing import TYPE_CHECKING, Any
 
 from presize.core.environment import environment
+from presize.core.output import in_notebook
 from presize.core.randomness import loose_place
 from presize.data.batchfiles import file_of
 from presize.data.class_counts import class_counts
 from presize.data.datasets import Datasets
 from presize.data.marks import MOST, to_text
+from presize.train.names import name_of
 from presize.train.training_record import DataFacts, TrainingRecord
 
 if TYPE_CHECKING:
@@ -26,7 +29,10 @@ def training_record(learn: "Learner") -> TrainingRecord:
     trained since tells what the file says.
     """
     if learn.record is not None and not learn.history.fits:
-        return learn.record
+        known = learn.record  # a file that says nothing of it still has a model
+        if known.model:
+            return known
+        return replace(known, model=_model_facts(learn), data=data_facts(learn))
     earlier = [] if learn.record is None else learn.record.fits
     return TrainingRecord(
         fits=[*earlier, *learn.history.fits],
@@ -57,7 +63,9 @@ def data_facts(learn: "Learner") -> DataFacts:
 
 def typed_command() -> str | None:
     """Return the command line that runs, where it is that of a script or of presize itself."""
-    if not sys.argv or sys.argv[0] in ("", "-", "-c", "-m") or "ipykernel" in sys.argv[0]:
+    if not sys.argv or sys.argv[0] in ("", "-", "-c", "-m"):
+        return None
+    if in_notebook() or "ipykernel" in sys.argv[0]:  # what was typed is in the notebook
         return None
     first = AnyPath(sys.argv[0])
     if first.name == "__main__.py":
@@ -75,9 +83,11 @@ def _model_facts(learn: "Learner") -> dict[str, str]:
     name = spec.get("name") if isinstance(spec, dict) else None
     total = sum(p.numel() for p in model.parameters())
     facts = {"name": str(name or type(model).__name__), "parameters": f"{total:,}"}
-    if hasattr(model, "pretrained"):
+    if learn.record is not None:  # whose weights come from a file, and not as the model began
+        facts |= {k: v for k, v in learn.record.model.items() if k == "weights"}
+    elif hasattr(model, "pretrained"):
         facts["weights"] = "pretrained" if model.pretrained else "random at the start"
-    facts["loss"] = getattr(learn.loss_func, "__name__", type(learn.loss_func).__name__)
+    facts["loss"] = name_of(learn.loss_func)
     facts["optimizer"] = _optimizer(learn)
     facts["batch size"] = str(getattr(learn.dls.train, "bs", "unknown"))
     facts["precision"] = learn.precision.kind
@@ -97,7 +107,7 @@ def _marks(valid: Any, root: Any) -> str | None:
 def _optimizer(learn: "Learner") -> str:
     if learn.opt is not None:
         return type(learn.opt).__name__
-    return getattr(learn.opt_func, "__name__", type(learn.opt_func).__name__)
+    return name_of(learn.opt_func)
 
 
 def _length(dataset: Any) -> int | None:

@@ -1,10 +1,7 @@
 """Asking a trained model: predictions over a loader, of one item, averaged over views."""
 
-import copy
-import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,23 +9,28 @@ from torch import Tensor
 
 from presize.callbacks.base import Callback
 from presize.callbacks.gather import GatherPredsCallback
+from presize.callbacks.gather_features import GatheredFeatures, gathered_features
 from presize.callbacks.no_trace import copied_metric
+from presize.callbacks.pass_bar import pass_bar
 from presize.core.collections import L
 from presize.core.device import map_tensors
 from presize.core.errors import TrainingError
-from presize.data.badlist import BadPicture
+from presize.data.eachonce import in_order as in_order
+from presize.data.eachonce import left_out as left_out
+from presize.data.eachonce import without_stand_ins
 from presize.data.loader import DataLoader
 from presize.data.loaders import TfmdDL
-from presize.data.options import LoaderOptions
-from presize.data.warned import warn_user
 from presize.tensors import TensorBase, TensorMask, TensorPoint
+from presize.train.answers import Answers as Answers
+from presize.train.answers import same_rows
+from presize.train.answers import warn_of_missing as warn_of_missing
+from presize.train.calibration import Calibration, Unknown
 from presize.train.losses import activation_of, decodes_of, unreduced
 from presize.train.metrics import AvgLoss
 
 if TYPE_CHECKING:
     from presize.learner import Learner
 
-_SHOWN = 4
 # What a pass over a loader sets on the learner.
 _OF_A_PASS = (
     *("dl", "training", "iter", "n_iter", "share", "batch_cancelled", "stepped"),
@@ -51,7 +53,9 @@ def validate(
     Raises:
         TrainingError: the loader has no batches, or no targets to compare with.
     """
-    row = learn.run_validation(_without_stand_ins(learn.dls[ds_idx] if dl is None else dl), cbs)
+    source = without_stand_ins(learn.dls[ds_idx] if dl is None else dl)
+    with pass_bar(learn, "validating") as shown:
+        row = learn.run_validation(source, [*shown, *L(cbs)])
     if row and row[0] is None:
         raise TrainingError(
             "validate saw no targets: the loader is empty, or one of a test set without labels. "
@@ -99,33 +103,6 @@ def _beside_a_fit(learn: "Learner") -> Iterator[None]:
             module.training = training
 
 
-@dataclass(frozen=True)
-class Answers:
-    """What a model says of the items of a loader, a row for each that could be read.
-
-    Args:
-        inputs: as the model saw them; None if they were not asked for.
-        preds: predictions after the activation; None if there were no batches.
-        targets: None if the loader has none.
-        decoded: decoded predictions, such as class numbers; None if they were not asked for.
-        losses: the loss of each item; None if they were not asked for.
-        left_out: what could not be read and has no row, by its index in the data set.
-    """
-
-    inputs: Any
-    preds: Any
-    targets: Any
-    decoded: Any
-    losses: Tensor | None
-    left_out: Mapping[int, BadPicture]
-
-    def indices(self) -> Tensor:
-        """Return the index in the data set of each row: int64 [n]."""
-        one = self.preds if isinstance(self.preds, Tensor) else self.preds[0]
-        n = len(one) + len(self.left_out)
-        return torch.tensor([i for i in range(n) if i not in self.left_out], dtype=torch.int64)
-
-
 def ask(
     learn: "Learner",
     dl: Any,
@@ -133,24 +110,22 @@ def ask(
     with_input: bool = False,
     with_decoded: bool = False,
     with_loss: bool = False,
+    with_unknown: bool = False,
     act: Callable[[Any], Any] | None = None,
     reorder: bool = True,
     cbs: Callback | Iterable[Callback] | None = None,
+    label: str = "predicting",
 ) -> Answers:
     """Return what the model says of the items of a loader; see `get_preds`."""
-    dl = _in_order(dl) if reorder else _without_stand_ins(dl)
+    dl = in_order(dl) if reorder else without_stand_ins(dl)
     gather = GatherPredsCallback(with_input=with_input, with_loss=with_loss)
-    loss_func = learn.loss_func
-    with learn.no_logging(), learn.removed_cbs([learn.recorder]):
-        learn.loss_func = unreduced(loss_func) if with_loss else loss_func
-        try:
-            learn.run_validation(dl, [gather, *L(cbs)])
-        finally:
-            learn.loss_func = loss_func
-    activation: Callable[[Any], Any] = act or activation_of(loss_func)
-    decode: Callable[[Any], Any] = decodes_of(loss_func)
+    told_by = _tells_unknown(learn) if with_unknown else None
+    with _gathered(learn, told_by) as gathered:
+        seen = [] if gathered is None else [gathered.callback]
+        each_batch(learn, dl, [gather, *seen, *L(cbs)], with_loss=with_loss, label=label)
+    decode: Callable[[Any], Any] = decodes_of(learn.loss_func)
     raw = gather.all_preds()
-    preds = None if raw is None else activation(raw)
+    preds = None if raw is None else activation_for(learn, act)(raw)
     decodes = with_decoded and raw is not None
     return Answers(
         inputs=gather.all_inputs() if with_input else None,
@@ -158,8 +133,85 @@ def ask(
         targets=gather.all_targets(),
         decoded=_displayed(learn, decode(preds)) if decodes else None,
         losses=gather.all_losses() if with_loss else None,
-        left_out=_left_out(dl),
+        left_out=left_out(dl),
+        unknown=_unknown(told_by, activation_for(learn), raw, gathered),
     )
+
+
+def each_batch(
+    learn: "Learner",
+    dl: Any,
+    cbs: Callback | Iterable[Callback] | None,
+    *,
+    with_loss: bool = False,
+    label: str = "predicting",
+) -> None:
+    """Pass a loader through the model for callbacks that look at each batch; nothing is logged.
+
+    Args:
+        learn: the learner.
+        dl: the loader.
+        cbs: what looks at the batches.
+        with_loss: let the loss be one for each item, in place of their mean.
+        label: of the bar, where there is one.
+    """
+    loss_func = learn.loss_func
+    bar = pass_bar(learn, label)
+    with bar as shown, learn.no_logging(), learn.removed_cbs([learn.recorder]):
+        learn.loss_func = unreduced(loss_func) if with_loss else loss_func
+        try:
+            learn.run_validation(dl, [*shown, *L(cbs)])
+        finally:
+            learn.loss_func = loss_func
+
+
+def activation_for(
+    learn: "Learner", act: Callable[[Any], Any] | None = None
+) -> Callable[[Any], Any]:
+    """Return what turns the model's outputs into what a user reads.
+
+    That is `act`, where it is given, on the outputs as they are; else the activation of the loss,
+    of outputs at the temperature of `learn.calibration`, where there is one.
+    """
+    activation: Callable[[Any], Any] = activation_of(learn.loss_func)
+    calibration: Calibration | None = learn.calibration
+    if act is not None or calibration is None:
+        return act or activation
+    return lambda outputs: calibration.probabilities(outputs, activation)
+
+
+def _tells_unknown(learn: "Learner") -> Calibration:
+    """Return the calibration, if it can tell what is none of the classes."""
+    calibration = learn.calibration
+    if calibration is None or calibration.unknown is None:
+        raise TrainingError(
+            "The learner cannot tell what is none of its classes: nothing was fitted for that. "
+            'Call learn.calibrate() first, or learn.calibrate(unknown="features"), with '
+            "validation data; both are kept in the model file."
+        )
+    return calibration
+
+
+@contextmanager
+def _gathered(learn: "Learner", told_by: Calibration | None) -> Iterator[GatheredFeatures | None]:
+    """Gather features in a pass, if what is unknown is told by them."""
+    if told_by is None or told_by.unknown != "features":
+        yield None
+        return
+    with gathered_features(learn) as gathered:
+        yield gathered
+
+
+def _unknown(
+    told_by: Calibration | None,
+    activation: Callable[[Any], Any],
+    raw: Any,
+    gathered: GatheredFeatures | None,
+) -> Sequence[Unknown] | None:
+    if told_by is None or raw is None:
+        return None
+    features = None if gathered is None else gathered.features()
+    return told_by.judged(activation(raw), features)
 
 
 def get_preds(
@@ -170,6 +222,7 @@ def get_preds(
     with_input: bool = False,
     with_decoded: bool = False,
     with_loss: bool = False,
+    with_unknown: bool = False,
     act: Callable[[Any], Any] | None = None,
     reorder: bool = True,
     cbs: Callback | Iterable[Callback] | None = None,
@@ -185,12 +238,14 @@ def get_preds(
         with_input: put the inputs in front.
         with_decoded: add the decoded predictions, such as class numbers.
         with_loss: add the loss of each item.
-        act: what is applied to the model's output; None takes the activation of the loss.
+        with_unknown: add whether each item is none of the classes, bool [n]; see `calibrate`.
+        act: what is applied to the model's output; None takes the activation of the loss, and the
+            temperature of `learn.calibration`.
         reorder: read a loader that shuffles or samples whole, in the order of its data set.
         cbs: callbacks for this pass.
 
     Returns:
-        ([inputs,] predictions, targets[, decoded][, losses]); targets are None when the
+        ([inputs,] predictions, targets[, decoded][, losses][, unknown]); targets are None when the
         loader has none.
     """
     answers = ask(
@@ -199,6 +254,7 @@ def get_preds(
         with_input=with_input,
         with_decoded=with_decoded,
         with_loss=with_loss,
+        with_unknown=with_unknown,
         act=act,
         reorder=reorder,
         cbs=cbs,
@@ -210,48 +266,10 @@ def get_preds(
         found.append(answers.decoded)
     if with_loss:
         found.append(answers.losses)
+    if with_unknown:
+        unknown = answers.unknown
+        found.append(None if unknown is None else torch.tensor([bool(u) for u in unknown]))
     return tuple(found)
-
-
-def warn_of_missing(left_out: Mapping[int, BadPicture]) -> None:
-    """Warn of items that have no row, because they could not be read."""
-    if not left_out:
-        return
-    shown = [
-        f"item {i}" + (f", {bad.where}" if bad.path or bad.name else "")
-        for i, bad in list(left_out.items())[:_SHOWN]
-    ]
-    more = f"; and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
-    is_one = len(left_out) == 1
-    warn_user(
-        f"{len(left_out)} item{'' if is_one else 's'} could not be read and "
-        f"{'has' if is_one else 'have'} no row: {'; '.join(shown)}{more}. The rows are those of "
-        "all other items, in the order of the data set."
-    )
-
-
-def _in_order(dl: Any) -> Any:
-    """Return a loader that gives each item once, in the order of the data set."""
-    if not isinstance(dl, DataLoader):
-        return dl
-    options: LoaderOptions = {"shuffle": False, "drop_last": False}
-    if dl.sampler is not None or dl.weights is not None:
-        options |= {"sampler": None, "weights": None}
-    return _without_stand_ins(dl.new(**options))
-
-
-def _without_stand_ins(dl: Any) -> Any:
-    """Return a loader that puts no other item in the place of one that cannot be read."""
-    if not isinstance(dl, DataLoader) or dl.quarantine is None:
-        return dl
-    other = copy.copy(dl)  # also where it leaves out: what it left out before is not counted
-    other.on_bad = "skip"
-    return other
-
-
-def _left_out(dl: Any) -> Mapping[int, BadPicture]:
-    quarantine = dl.quarantine if isinstance(dl, DataLoader) else None
-    return {} if quarantine is None else quarantine.left_out(dl)
 
 
 def _displayed(learn: "Learner", decoded: Any) -> Any:
@@ -260,28 +278,36 @@ def _displayed(learn: "Learner", decoded: Any) -> Any:
     return kind(decoded) if kind is not None and isinstance(decoded, Tensor) else decoded
 
 
-def predict(learn: "Learner", item: Any, *, with_input: bool = False) -> tuple[Any, ...]:
+def predict(
+    learn: "Learner", item: Any, *, with_input: bool = False, with_unknown: bool = False
+) -> tuple[Any, ...]:
     """Return (label, class number, probabilities) of one item: a path, a picture, an array.
 
     Args:
         item: what the data block's items are, or a picture itself.
         with_input: put the item in front, as the model sees it.
+        with_unknown: add an `Unknown` at the end, which is true if the item is none of the
+            classes; `learn.calibrate` fits what tells it.
     """
     dl = learn.dls.test_dl([item], num_workers=0)
     try:
-        inputs, preds, _, decoded = get_preds(learn, dl=dl, with_input=True, with_decoded=True)
+        answers = ask(learn, dl, with_input=True, with_decoded=True, with_unknown=with_unknown)
     except Exception as error:
         if isinstance(item, list | tuple):
             error.add_note(
                 "predict takes one item; for several: learn.get_preds(dl=learn.dls.test_dl(items))."
             )
         raise
-    inputs = inputs if isinstance(inputs, tuple) else (inputs,)
-    answers = decoded if isinstance(decoded, tuple) else (decoded,)
-    whole = dl.decode_batch((*inputs, *answers), max_n=1)[0]
+    inputs, decoded = _several(answers.inputs), _several(answers.decoded)
+    whole = dl.decode_batch((*inputs, *decoded), max_n=1)[0]
     shown, label = _single(whole[: len(inputs)]), _single(whole[len(inputs) :])
-    first = map_tensors(lambda t: t[0], (decoded, preds))
-    return (shown, label, *first) if with_input else (label, *first)
+    first = map_tensors(lambda t: t[0], (answers.decoded, answers.preds))
+    unknown = answers.unknown or ()
+    return (shown, label, *first, *unknown) if with_input else (label, *first, *unknown)
+
+
+def _several(values: Any) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else (values,)
 
 
 def _single(values: tuple[Any, ...]) -> Any:
@@ -314,10 +340,11 @@ def tta(
         )
     views = []
     for view in range(n):
-        augmented = _in_order(dl).new(split_idx=0)
+        augmented = in_order(dl).new(split_idx=0)
         augmented.set_epoch(view)
-        views.append(ask(learn, augmented, reorder=False))  # reordering would begin at epoch 0
-    *views, plain = _same_rows([*views, ask(learn, dl)])
+        # Reordering would begin at epoch 0.
+        views.append(ask(learn, augmented, reorder=False, label=f"view {view + 1} of {n + 1}"))
+    *views, plain = same_rows([*views, ask(learn, dl, label=f"view {n + 1} of {n + 1}")])
     warn_of_missing(plain.left_out)
     stacked = torch.stack([view.preds for view in views])
     average: Tensor = stacked.amax(0) if use_max else stacked.mean(0)
@@ -326,29 +353,6 @@ def tta(
     if beta is None:
         return (average, plain.preds), plain.targets
     return torch.lerp(average, plain.preds, beta), plain.targets
-
-
-def _same_rows(passes: list[Answers]) -> list[Answers]:
-    """Return the answers of several passes for the items that each of them could read.
-
-    A picture may be read in one pass and not in the next, as where a network drive comes and goes.
-    """
-    found = {i: bad for answers in passes for i, bad in answers.left_out.items()}
-    missing = {i: found[i] for i in sorted(found)}
-    if all(len(answers.left_out) == len(missing) for answers in passes):
-        return passes
-    gone = torch.tensor(list(missing))
-    made = []
-    for answers in passes:
-        kept = ~torch.isin(answers.indices(), gone)
-        of_kept = functools.partial(_rows, kept)
-        preds, targets = map_tensors(of_kept, (answers.preds, answers.targets))
-        made.append(replace(answers, preds=preds, targets=targets, left_out=missing))
-    return made
-
-
-def _rows(kept: Tensor, values: Tensor) -> Tensor:
-    return values[kept]
 
 
 def show_results(

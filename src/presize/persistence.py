@@ -13,9 +13,11 @@ from presize.core.paths import Path
 from presize.core.pipeline import Pipeline
 from presize.core.transform import Transform
 from presize.core.types import Task
+from presize.data.corrected import Relabelled
 from presize.data.datasets import Datasets
 from presize.data.images import PILBase
 from presize.data.warned import warn_user
+from presize.train.calibration import Calibration, drop_calibration
 from presize.train.loss_kinds import KnowsActivation, KnowsDecodes
 from presize.train.losses import BaseLoss, activation_of, loss_for_task
 from presize.train.model_file import ModelFile
@@ -72,6 +74,7 @@ def load(
     tensors, meta = load_state(path)
     weights = _part(tensors, WEIGHTS)
     load_weights(learn.model, weights, strict=strict)
+    drop_calibration(learn, f"Loading {path.name}")
     if with_opt and "optimizer" in meta:
         if learn.opt is None:
             learn.create_opt()
@@ -85,8 +88,9 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
 
     A name that ends as pickles do, `model.pkl`, gets the file's own ending in its place.
 
-    The file holds the weights, and as JSON the architecture, the vocabulary, the transforms and
-    the loss. Nothing in it is ever executed, so that it is safe to share.
+    The file holds the weights, and as JSON the architecture, the vocabulary, the transforms, the
+    loss, the calibration if there is one, and how the model was trained. Nothing in it is ever
+    executed, so that it is safe to share.
 
     Raises:
         ModelFileError: a transform or the data cannot be described in JSON.
@@ -103,6 +107,7 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
     if path.suffix in PICKLE_SUFFIXES:
         path = path.with_suffix(SUFFIX)
     path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
+    calibration: Calibration | None = learn.calibration
     file = ModelFile(
         architecture=_architecture(model),
         data={
@@ -116,6 +121,9 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
         loss=type(learn.loss_func).__name__,
         loss_options=_loss_options(learn.loss_func, dls.task),
         weights={k: v.detach() for k, v in model.state_dict().items()},
+        calibration=None if calibration is None else calibration.to_dict(),
+        calibration_tensors={} if calibration is None else calibration.tensors(),
+        training=learn.training_record().to_dict(),
     )
     if learn.ranks.is_main:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -197,7 +205,8 @@ def _described(transform: Transform) -> dict[str, Any] | None:
 
 def _targets(pipeline: Pipeline) -> list[dict[str, Any]]:
     """Describe what labels become; how they were found (get_y) is of no use to a prediction."""
-    return [d for t in pipeline if hasattr(t, "spec") and (d := _described(t)) is not None]
+    kept = (t for t in pipeline if hasattr(t, "spec") and not isinstance(t, Relabelled))
+    return [d for t in kept if (d := _described(t)) is not None]
 
 
 def _picture_kind(pipeline: Pipeline) -> str:

@@ -81,7 +81,7 @@ def test_a_newer_format_asks_for_an_upgrade(learn):
     path = learn.export()
     tensors, meta = load_state(path)
     save_state(path, tensors=tensors, meta=meta | {"format": 99})
-    with pytest.raises(ModelFileError, match="reads formats up to 1"):
+    with pytest.raises(ModelFileError, match="reads formats up to 2"):
         load_learner(path)
 
 
@@ -195,3 +195,17 @@ def test_a_loaded_learner_says_what_it_has_not(learn, picture_folder):
         again.fit(1)
     assert list(again.validate(dl=learn.dls.valid)) == pytest.approx(list(learn.validate()))
     assert load_learner(again.export("again")).predict(files[0])[0] == again.predict(files[0])[0]
+
+
+def test_labels_that_were_decided_are_of_no_use_to_a_prediction(picture_folder, tmp_path):
+    file = get_image_files(picture_folder / "train/cat")[0]
+    decisions = tmp_path / "decisions.csv"
+    decisions.write_text(f"file,decision,label\n{file},relabel,dog\n", encoding="utf-8")
+    dls = ImageDataLoaders.from_folder(
+        picture_folder, item_tfms=Resize(32), bs=8, num_workers=0, decisions=decisions
+    )
+    learn = vision_learner(dls, resnet18, pretrained=False, path=tmp_path)
+    expected = learn.predict(file)
+    label, _, chances = load_learner(learn.export("corrected")).predict(file)
+    assert label == expected[0]
+    assert torch.allclose(chances, expected[2], atol=1e-6)

@@ -31,7 +31,7 @@ Restore = Callable[[], None]
 _OF_THE_LOOP = (
     *("epoch", "n_epoch", "iter", "n_iter", "train_iter", "pct_train", "training", "dl", "place"),
     *("xb", "yb", "typed_batch", "pred", "loss", "share", "batch_cancelled", "stepped", "n_inp"),
-    *("opt", "forward", "precision", "metrics", "recorder", "_items"),
+    *("opt", "forward", "precision", "metrics", "recorder", "_items", "calibration"),
 )
 _CONTAINERS = (list, dict, set, deque)
 
@@ -60,6 +60,7 @@ def no_trace(learn: "Learner") -> Iterator[None]:
     random = random_state(device)
     learn.metrics = L(copied_metric(metric) for metric in learn.metrics)
     learn.precision = _copied_precision(learn.precision)
+    learn.calibration = None  # a fit would drop it, and warn of that
     try:
         yield
     finally:

@@ -13,11 +13,16 @@ if TYPE_CHECKING:
 
 @dataclass(kw_only=True, slots=True)
 class Answer:
-    """What the model says about one picture; `error` in place of that if it cannot be read."""
+    """What the model says about one picture; `error` in place of that if it cannot be read.
+
+    Where the model can tell, `unknown` says whether the picture is none of its classes; `labels`
+    then holds the nearest.
+    """
 
     file: str
     labels: list[str] = field(default_factory=list)
     probabilities: dict[str, float] = field(default_factory=dict)
+    unknown: bool | None = None
     error: str | None = None
 
 
@@ -29,6 +34,9 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
     """Say what is in pictures, with the probability.
+
+    A model that was calibrated, learn.calibrate(), also says of a picture that it is none of its
+    classes, with the nearest one.
 
     A picture that cannot be read is named, the others are answered, and the exit code is 1.
     """
@@ -76,16 +84,28 @@ def _ask_alone(learn: "Learner", file: Path) -> Answer:
 
 def _ask_together(learn: "Learner", files: list[Path]) -> list[Answer]:
     loader = learn.dls.test_dl(files)
-    probabilities, _, decoded = learn.get_preds(dl=loader, with_decoded=True)
+    can_tell = learn.calibration is not None and learn.calibration.unknown is not None
+    probabilities, _, decoded, *told = learn.get_preds(
+        dl=loader, with_decoded=True, with_unknown=can_tell
+    )
+    unknown: list[bool | None] = told[0].tolist() if can_tell else [None] * len(files)
     vocab = [str(name) for name in learn.dls.vocab]
     answers = []
-    for file, row, chosen in zip(files, probabilities.tolist(), decoded.tolist(), strict=True):
+    rows = zip(files, probabilities.tolist(), decoded.tolist(), unknown, strict=True)
+    for file, row, chosen, none_of_these in rows:
         if isinstance(chosen, list):
             labels = [name for name, yes in zip(vocab, chosen, strict=True) if yes]
         else:
             labels = [vocab[chosen]]
         all_of_them = dict(zip(vocab, row, strict=True))
-        answers.append(Answer(file=str(file), labels=labels, probabilities=all_of_them))
+        answers.append(
+            Answer(
+                file=str(file),
+                labels=labels,
+                probabilities=all_of_them,
+                unknown=none_of_these,
+            )
+        )
     return answers
 
 
@@ -104,11 +124,12 @@ def _files(pictures: list[Path]) -> list[Path]:
 def _plain(answer: Answer) -> dict[str, Any]:
     if answer.error is not None:
         return {"file": answer.file, "error": answer.error}
-    return {
+    plain: dict[str, Any] = {
         "file": answer.file,
         "labels": answer.labels,
         "probabilities": {k: round(v, 6) for k, v in answer.probabilities.items()},
     }
+    return plain if answer.unknown is None else plain | {"unknown": answer.unknown}
 
 
 def _print_table(answers: list[Answer]) -> None:
@@ -121,6 +142,8 @@ def _print_table(answers: list[Answer]) -> None:
         if answer.error is None:
             share = [f"{answer.probabilities[name]:.1%}" for name in answer.labels]
             labels = ", ".join(answer.labels) or "none"
+            if answer.unknown:
+                labels = f"none of these (nearest: {labels})"
             # A path is never cut: the next command may need it.
             table.add_row(Text(labels), ", ".join(share), Text(answer.file, overflow="fold"))
     if table.rows:

@@ -14,6 +14,7 @@ from presize.deploy.registry import build_transform, picture_kind
 from presize.learner import Learner
 from presize.models.arch import build_from_spec
 from presize.models.groups import default_split
+from presize.train.calibration import Calibration
 from presize.train.losses import (
     BaseLoss,
     BCELossFlat,
@@ -26,6 +27,7 @@ from presize.train.losses import (
     loss_for_task,
 )
 from presize.train.model_file import ModelFile
+from presize.train.training_record import TrainingRecord
 from presize.train.weights_state import load_weights
 
 LOSSES: dict[str, type[BaseLoss]] = {
@@ -68,7 +70,21 @@ def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Lear
     loss = _loss(file)
     learn = Learner(_data(file.data), net, loss, path=AnyPath(path).parent, splitter=default_split)
     learn.model.eval()
+    if file.calibration is not None:
+        learn.calibration = Calibration.from_dict(file.calibration, file.calibration_tensors)
+    learn.record = _record(path, file)
     return learn
+
+
+def _record(path: str | AnyPath, file: ModelFile) -> TrainingRecord:
+    """Return how the model was trained, as far as the file says so."""
+    try:
+        return TrainingRecord.from_dict(file.training or {})
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"What {path} says of how its model was trained is not valid: {error!r}. It was "
+            "changed by hand, or written by another version of presize: export the model again."
+        ) from error
 
 
 class NoLabels(Transform):

@@ -1,8 +1,9 @@
 """The model file: one .safetensors file with everything that predicting needs, and no code.
 
-The tensors are the weights. The metadata holds JSON: the format's version, the architecture, the
-data's vocabulary and transforms, the loss, and a SHA-256 over all tensors. Reading it builds
-nothing; what it names is looked up in tables of known names by whoever loads it.
+The tensors are the weights, and what a calibration holds beside its figures. The metadata holds
+JSON: the format's version, the architecture, the data's vocabulary and transforms, the loss, the
+calibration, how it was trained, and a SHA-256 over all tensors. Reading it builds nothing; what it
+names is looked up in tables of known names by whoever loads it.
 """
 
 import hashlib
@@ -17,8 +18,10 @@ from torch import Tensor
 from presize.core.errors import ModelFileError
 from presize.train.state import load_state, save_state
 
-FORMAT = 1
+FORMAT = 2  # of a file with tensors beside the weights; all others are still of format 1
 KIND = "presize model"
+# Before the names of those tensors. No weight has it: a `:` would have to be in a layer's name.
+BESIDE = "calibration:"
 
 
 @dataclass(kw_only=True)
@@ -27,6 +30,8 @@ class ModelFile:
 
     `architecture` is the description that `presize.models` can build from, `data` the vocabulary
     and the transforms, `loss` the name of the loss function and `loss_options` its arguments.
+    `calibration` is what `Calibration.to_dict` told, `calibration_tensors` its tensors, and
+    `training` what `TrainingRecord.to_dict` told; files need not have them.
     """
 
     architecture: dict[str, Any]
@@ -35,20 +40,28 @@ class ModelFile:
     weights: dict[str, Tensor]
     loss_options: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    calibration: dict[str, Any] | None = None
+    calibration_tensors: dict[str, Tensor] = field(default_factory=dict)
+    training: dict[str, Any] | None = None
 
     def write(self, path: AnyPath) -> None:
         """Write the file, whole or not at all."""
-        meta = {
+        beside = {BESIDE + name: value for name, value in self.calibration_tensors.items()}
+        tensors = self.weights | beside
+        meta: dict[str, Any] = {
             "kind": KIND,
-            "format": FORMAT,
+            "format": FORMAT if beside else 1,
             "architecture": self.architecture,
             "data": self.data,
             "loss": self.loss,
             "loss_options": self.loss_options,
             "versions": {"presize": version("presize"), "torch": torch.__version__},
-            "sha256": digest(self.weights),
+            "sha256": digest(tensors),
         }
-        save_state(path, tensors=self.weights, meta=meta)
+        for name in ("calibration", "training"):
+            if getattr(self, name) is not None:
+                meta[name] = getattr(self, name)
+        save_state(path, tensors=tensors, meta=meta)
 
     @classmethod
     def read(cls, path: AnyPath) -> Self:
@@ -57,7 +70,7 @@ class ModelFile:
         Raises:
             ModelFileError: not such a file, of a newer format, or changed since it was written.
         """
-        weights, meta = load_state(path)
+        tensors, meta = load_state(path)
         if meta.get("kind") != KIND:
             raise ModelFileError(
                 f"{path} is a {meta.get('kind') or 'safetensors file of another program'}, not an "
@@ -70,18 +83,22 @@ class ModelFile:
                 f"({version('presize')}) reads formats up to {FORMAT}. It was written by presize "
                 f"{meta['versions'].get('presize')}: upgrade presize."
             )
-        if digest(weights) != meta["sha256"]:
+        if digest(tensors) != meta["sha256"]:
             raise ModelFileError(
                 f"{path} was changed or damaged since it was written: the SHA-256 of its weights "
                 "is not the one in its header. Get the file again from where it came."
             )
+        beside = {name for name in tensors if name.startswith(BESIDE)}
         return cls(
             architecture=meta["architecture"],
             data=meta["data"],
             loss=meta["loss"],
             loss_options=meta.get("loss_options", {}),
-            weights=weights,
+            weights={name: t for name, t in tensors.items() if name not in beside},
             versions=meta["versions"],
+            calibration=meta.get("calibration"),
+            calibration_tensors={name.removeprefix(BESIDE): tensors[name] for name in beside},
+            training=meta.get("training"),
         )
 
 
