@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -75,6 +76,23 @@ def test_it_serves_until_done_and_then_says_what_to_do(run, folder, monkeypatch)
     assert Decisions.read("decisions.csv")["train/cat/bad.jpg"].decision == "drop"
 
 
+def test_after_files_were_moved_a_missing_csv_is_told_all_the_same(run, folder):
+    Decisions("decisions.csv", folder).decide("train/cat/bad.jpg", "drop")
+    run(folder, "--apply")
+    with pytest.raises(DataError, match="There are no decisions `typo.csv`"):
+        run(folder, "--apply", "--out", "typo.csv")
+
+
+def test_the_command_that_moves_can_be_pasted(run, folder, monkeypatch):
+    odd = folder.rename(folder.with_name("my pictures"))
+    Decisions("my own.csv", odd).decide("train/cat/bad.jpg", "drop")
+    monkeypatch.setattr("webbrowser.open", lambda url: said(url, "done", {}))
+    _, out, _ = run(odd, "--out", "my own.csv")
+    assert "DataBlock(..., decisions='my own.csv')" in out
+    command = shlex.split(out.splitlines()[-1].removeprefix("Or move the files: "))
+    assert command == ["presize", "clean", str(odd), "--out", "my own.csv", "--apply"]
+
+
 def test_what_is_not_moved_is_told_and_exits_with_one(run, folder):
     Decisions("decisions.csv", folder).decide("train/cat/none.jpg", "drop")
     code, out, err = run(folder, "--apply")
@@ -97,6 +115,8 @@ def test_wrong_arguments_are_told(run, folder):
         run(folder, "--apply")
     with pytest.raises(DataError, match="Nothing of .* has been moved"):
         run(folder, "--undo")
+    with pytest.raises(typer.BadParameter, match="give --model, too"):
+        run(folder, "--pattern", r"(.+)_")
     Path("labels.csv").write_text("fname,label\n1.jpg,cat\n")
     with pytest.raises(DataError, match=r"labels.csv`, line 1: there is no column `file`"):
         run(folder, "--out", "labels.csv", "--no-browser")

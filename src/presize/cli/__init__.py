@@ -1,4 +1,4 @@
-"""The command `presize`: check a folder of pictures, train on it, predict, tell about itself."""
+"""The command `presize`: check and clean pictures, train on them, predict, report."""
 
 import os
 import warnings
@@ -6,9 +6,11 @@ import warnings
 import typer
 
 from presize.cli.check import check
+from presize.cli.clean import clean
 from presize.cli.devices import left_to_launcher
 from presize.cli.info import info
 from presize.cli.predict import predict
+from presize.cli.report import report
 from presize.cli.train import train
 from presize.core.errors import PresizeError
 
@@ -24,6 +26,8 @@ app = typer.Typer(
 app.command()(check)
 app.command()(train)
 app.command()(predict)
+app.command()(report)
+app.command()(clean)
 app.command()(info)
 
 

@@ -1,5 +1,6 @@
 """`presize clean`: look at suspect pictures on a local page, and decide about each."""
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -63,6 +64,10 @@ def clean(
 
     if apply and undo:
         raise typer.BadParameter("--apply and --undo contradict each other.")
+    if model is None and (pattern is not None or label_delim is not None):
+        raise typer.BadParameter(
+            "--pattern and --label-delim say how data is read for a model: give --model, too."
+        )
     source = source_of(data, tables=model is not None and not (apply or undo))
     if apply or undo:
         _move(source, out, dropped, undo=undo)
@@ -115,14 +120,16 @@ def _tell_end(cleaner: "Cleaner", data: str, source: Path) -> None:
     typer.echo(f"{cleaner.board.summary()}, in {path}.")
     counts = cleaner.decisions.counts()
     if counts["drop"] or counts["relabel"]:
-        typer.echo(f'Train with them: DataBlock(..., decisions="{path}").')
+        typer.echo(f"Train with them: DataBlock(..., decisions={str(path)!r}).")
         if source.is_dir():
-            typer.echo(f"Or move the files: presize clean {data} --out {path} --apply")
+            command = shlex.join(["presize", "clean", data, "--out", str(path), "--apply"])
+            typer.echo(f"Or move the files: {command}")
 
 
 def _move(root: Path, out: Path, dropped: Path | None, *, undo: bool) -> None:
     from presize.data.applying import apply_decisions, dropped_folder, undo_moves
     from presize.data.decisions import Decisions
+    from presize.data.journal import journals
 
     aside = dropped_folder(root, dropped)
     if undo:
@@ -130,7 +137,7 @@ def _move(root: Path, out: Path, dropped: Path | None, *, undo: bool) -> None:
         _tell_left(made)
         typer.echo(f"{_files(len(made.moved))} put back.")
     else:
-        begun = any(aside.glob("presize-moves-*.json"))
+        begun = any(journal.state != "done" for journal in journals(root, aside))
         decisions = Decisions(out, root) if begun else Decisions.read(out, root)
         made = apply_decisions(decisions, root, aside)
         _tell_left(made)

@@ -4,19 +4,22 @@ import shutil
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict, Unpack
 
 import typer
 
 from presize.cli.checkpoints import told_ended, train_or_resume
 from presize.cli.devices import Devices, Restarts, launch, started_again
+from presize.cli.options import Decided
 from presize.cli.recipe import Recipe, recipe_for
+from presize.cli.source import source_of
 from presize.core.ranks import is_main
 
 if TYPE_CHECKING:
     from presize.data.loaders import DataLoaders
     from presize.learner import Learner
 
+ENOUGH = 100  # validation pictures: below, a temperature is little more than a guess
 VALID_NAMES = ("valid", "val", "validation", "test")
 
 
@@ -40,6 +43,7 @@ def train(
         str | None,
         typer.Option(help="`default` (pretrained), `none` (from scratch), or a file or URL."),
     ] = None,
+    decisions: Decided = None,
     seed: Annotated[int, typer.Option(help="Same seed, same run.")] = 42,
     out: Annotated[
         Path | None, typer.Option(help="The folder for the results; runs/NAME by default.")
@@ -53,17 +57,30 @@ def train(
     devices: Devices = None,
     max_restarts: Restarts = 1,
 ) -> None:
-    """Train on a folder of pictures and write model, sample grid and confusion matrix."""
+    """Train on a folder of pictures and write a model file and a report to open in a browser."""
     recipe = recipe_for(
         data, arch=arch, epochs=epochs, size=size, presize=presize, bs=bs, lr=lr, weights=weights
     )
     name = Path(data).resolve().name
-    out, source = out or Path("runs") / name, _source(data)
+    out, source = out or Path("runs") / name, source_of(data)
     if resume and told_ended(out, out / f"{name}.safetensors"):
         return
     if not launch(devices, max_restarts):
         resume = resume or started_again()
-        run(source, recipe, seed=seed, out=out, name=name, resume=resume, auto=auto)
+        options: RunOptions = {"resume": resume, "auto": auto, "decisions": decisions}
+        run(source, recipe, seed=seed, out=out, name=name, **options)
+
+
+class RunOptions(TypedDict, total=False):
+    """What a run can do without.
+
+    resume: go on with the run whose checkpoints are there; without any begin one. auto: let a new
+    run find out first what is faster on this device. decisions: a CSV file of `presize clean`.
+    """
+
+    resume: bool
+    auto: bool
+    decisions: Path | None
 
 
 def run(
@@ -73,8 +90,7 @@ def run(
     seed: int,
     out: Path,
     name: str,
-    resume: bool = False,
-    auto: bool = False,
+    **options: Unpack[RunOptions],
 ) -> None:
     """Train by the recipe and write all results into `out`, the model file as `name`.
 
@@ -86,8 +102,7 @@ def run(
         seed: of the split, the weights and all draws.
         out: the folder for the results.
         name: of the model file.
-        resume: go on with the run whose checkpoints are in `out`; without any begin one.
-        auto: let a new run find out first what is faster on this device.
+        options: see `RunOptions`.
     """
     import matplotlib
 
@@ -96,23 +111,28 @@ def run(
     matplotlib.use("Agg")  # figures go to files, also where there is a screen
     started = time.perf_counter()
     set_seed(seed)
-    dls = loaders(source, recipe, seed=seed)
+    dls = loaders(source, recipe, seed=seed, decisions=options.get("decisions"))
     out.mkdir(parents=True, exist_ok=True)
     if is_main():
         _show(dls, out)
     learn = _learner(dls, recipe, out)
     with learn.distrib_ctx():
+        resume, auto = options.get("resume", False), options.get("auto", False)
         keeper = train_or_resume(learn, recipe, resume=resume, auto=auto)
     if not is_main():
         return
+    _calibrate(learn)
     model = learn.export(f"{name}.safetensors")
     keeper.place(learn).remove()
     _report(learn, out, started)
-    typer.echo(f"model      {model}\npictures   {out / 'grid.png'}")
+    report = learn.report(out.absolute() / "report.html", title=name)
+    typer.echo(f"report     {report}\nmodel      {model}\npictures   {out / 'grid.png'}")
     typer.echo(f"try it     {called_as()} predict {model} {_one_picture(dls)}")
 
 
-def loaders(source: Path, recipe: Recipe, *, seed: int) -> "DataLoaders":
+def loaders(
+    source: Path, recipe: Recipe, *, seed: int, decisions: Path | None = None
+) -> "DataLoaders":
     """Return the loaders of a folder: its own split if it has one, else a random fifth."""
     from presize.augment.presets import aug_transforms
     from presize.data.folders import ImageDataLoaders
@@ -130,29 +150,8 @@ def loaders(source: Path, recipe: Recipe, *, seed: int) -> "DataLoaders":
         item_tfms=Resize(recipe.presize),
         batch_tfms=aug_transforms(size=recipe.size, do_flip=recipe.flip, max_warp=warp),
         bs=recipe.bs,
+        decisions=decisions,
     )
-
-
-def _source(data: str) -> Path:
-    if data == "digits":
-        from presize.data.digits import digits_folder
-
-        return digits_folder()
-    folder = Path(data)
-    if folder.is_dir():
-        return folder
-    from presize.core.errors import did_you_mean
-
-    near = did_you_mean(folder.name, ["digits", *_folders_beside(folder)])
-    raise NotADirectoryError(
-        f"There is no folder `{data}`.{near} Give a folder with one subfolder of pictures for "
-        "each class, or `digits` for the handwriting that comes with presize."
-    )
-
-
-def _folders_beside(folder: Path) -> list[str]:
-    parent = folder.parent
-    return [p.name for p in parent.iterdir() if p.is_dir()] if parent.is_dir() else []
 
 
 def _learner(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
@@ -175,6 +174,12 @@ def _learner(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
         raise WeightsError(f"{error} {way_out}") from error
 
 
+def _calibrate(learn: "Learner") -> None:
+    """Fit how sure the model really is, where there are pictures enough to tell."""
+    if len(learn.dls.valid_ds) >= ENOUGH:
+        learn.calibrate()
+
+
 def _show(dls: "DataLoaders", out: Path) -> None:
     typer.echo(
         f"{len(dls.train_ds)} pictures to train on, {len(dls.valid_ds)} to validate, "
@@ -193,6 +198,12 @@ def _report(learn: "Learner", out: Path, started: float) -> None:
     right, n = int((found.decoded == found.targs).sum()), len(found.targs)
     seconds = time.perf_counter() - started
     typer.echo(f"\naccuracy   {right / n:.2%} of {n} pictures, after {seconds:.0f} s")
+    if learn.calibration is not None and learn.calibration.threshold is not None:
+        sure = 1 - learn.calibration.threshold
+        typer.echo(
+            f"confidence calibrated, temperature {learn.calibration.temperature:.2f}; below "
+            f"{sure:.0%} it is none of these"
+        )
     wrong = ", ".join(f"{a} for {b} ({k}x)" for b, a, k in found.most_confused()[:3])
     typer.echo(f"confusion  {out / 'confusion.png'}{f'; most often {wrong}' if wrong else ''}")
 

@@ -1,0 +1,1 @@
+"""What the HTML pages of presize have in common: template, style, pictures and figures in them."""
