@@ -106,6 +106,7 @@ from presize.data.check.folder import check_folder
 from presize.data.crops import CropPad, PadMode, RandomCrop
 from presize.data.datablock import DataBlock
 from presize.data.datasets import Datasets, TfmdLists
+from presize.data.decisions import Decisions
 from presize.data.download import untar_data
 from presize.data.folders import ImageDataLoaders
 from presize.data.images import PILBase, PILImage, PILImageBW, PILMask
@@ -155,7 +156,9 @@ from presize.folding.crossval import cross_validate
 from presize.folding.ensemble import Ensemble
 from presize.folding.outcome import CrossValidation
 from presize.interpret.classification import ClassificationInterpretation
+from presize.interpret.heat_map_overlay import show_heat_map
 from presize.interpret.interpretation import Interpretation
+from presize.interpret.label_errors import find_label_errors
 from presize.learner import Learner
 from presize.models.arch import create_vision_model
 from presize.models.groups import default_split, params, trainable_params
@@ -514,6 +517,8 @@ __all__ = [
     "RandomCrop",
     # presize.data.datablock
     "DataBlock",
+    # presize.data.decisions
+    "Decisions",
     # presize.data.datasets
     "Datasets",
     "TfmdLists",
@@ -601,8 +606,12 @@ __all__ = [
     "CrossValidation",
     # presize.interpret.classification
     "ClassificationInterpretation",
+    # presize.interpret.heat_map_overlay
+    "show_heat_map",
     # presize.interpret.interpretation
     "Interpretation",
+    # presize.interpret.label_errors
+    "find_label_errors",
     # presize.learner
     "Learner",
     # presize.models.arch
