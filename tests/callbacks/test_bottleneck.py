@@ -9,7 +9,9 @@ from torch.nn import functional as F
 from presize.callbacks import bottleneck
 from presize.callbacks.base import Callback, CancelTrain
 from presize.callbacks.bottleneck import Waiting
-from presize.callbacks.progress import NotebookView, PlainView, ProgressCallback
+from presize.callbacks.progress import ProgressCallback
+from presize.callbacks.views.notebook import NotebookView
+from presize.callbacks.views.plain import PlainView
 from presize.data.blocks import CategoryBlock, ImageBlock
 from presize.data.caching.cache import NoCache
 from presize.data.caching.ram_cache import RamCache

@@ -55,6 +55,21 @@ def test_batches_without_a_data_set_are_counted_as_far_as_is_known(terminal, at_
     assert looks.seen[0].startswith("validating")
 
 
+@pytest.mark.parametrize(
+    ("order", "counts"),
+    [
+        ({"drop_last": True}, ("4/8", "8/8")),
+        ({"sampler": range(6)}, ("4/8", "6/6")),
+        ({"weights": [1.0] * 10}, ("4/12", "8/12", "10/10")),
+    ],
+)
+def test_the_count_ends_with_all_where_items_are_left_out(terminal, at_once, order, counts):
+    learn, looks = make_learner(), Looks(terminal)
+    learn.validate(dl=learn.dls.valid.new(**order), cbs=looks)
+    assert len(looks.seen) == len(counts)
+    assert all(n in line for n, line in zip(counts, looks.seen, strict=True)), looks.seen
+
+
 def test_where_no_bar_is_wanted_there_is_none(terminal, at_once):
     learn, looks = make_learner(), Looks(terminal)
     with learn.no_bar():

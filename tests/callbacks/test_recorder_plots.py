@@ -136,3 +136,12 @@ def test_a_loss_that_has_diverged_does_not_hide_the_valley():
     assert low < losses.min() and 2 < high < 4
     assert plot_lr_find(rates, valley).get_ylim()[1] < 2.1
     plot_lr_find([1.0, 2.0], [float("nan")] * 2, skip_end=0)
+
+
+def test_a_single_step_is_seen():
+    data = list(zip(torch.randn(4, 3), torch.randn(4, 1), strict=True))
+    learn = Learner(DataLoaders(DataLoader(data, 4), device="cpu"), nn.Linear(3, 1), F.mse_loss)
+    with learn.no_logging():
+        learn.fit_one_cycle(1)
+    lines = [learn.recorder.plot_loss().lines[0], learn.recorder.plot_sched()[0].lines[0]]
+    assert [line.get_marker() for line in lines] == ["o", "o"]

@@ -90,3 +90,9 @@ def test_what_is_no_picture_says_so():
 )
 def test_black_and_white_of_gray_pictures(picture, expected):
     assert gray_range(picture) == expected
+
+
+def test_colours_of_16_bits_keep_their_shades():
+    deep = np.array([[[0, 32768, 65535]]], np.uint16)
+    assert as_pixels(deep).tolist() == [[[0, 128, 255]]]
+    assert as_pixels(deep // 257).tolist() == [[[0, 127, 255]]]  # bytes in a wider type

@@ -1,11 +1,12 @@
 import logging
+import os
+import re
 import subprocess
 import sys
 
 import pytest
 
 from presize.core.bar import Bar
-from presize.core.printing import Through
 from presize.core.progress import working
 from presize.core.screen import SCREEN, ScreenBar, line
 
@@ -91,6 +92,90 @@ def test_the_log_goes_the_same_way(terminal):
     assert terminal.lines() == ["from the log", "later"]
 
 
+def test_the_log_of_a_library_with_a_handler_of_its_own_goes_the_same_way(terminal):
+    handler, library = logging.StreamHandler(sys.stderr), logging.getLogger("presize.tests.library")
+    library.addHandler(handler)
+    try:
+        with working("reading", 9, delay=0):
+            library.error("from the library")
+            assert terminal.lines()[0] == "from the library"
+            assert terminal.lines()[-1].startswith("reading")
+            found = handler.setStream(sys.__stderr__)  # where somebody wants it now
+        assert handler.stream is sys.__stderr__ and found is not terminal.stream
+    finally:
+        library.removeHandler(handler)
+
+
+def test_a_handler_that_was_made_beside_a_bar_prints_above_the_next_one(terminal):
+    library = logging.getLogger("presize.tests.library")
+    with working("reading", 9, delay=0):
+        handler = logging.StreamHandler(sys.stderr)
+    library.addHandler(handler)
+    try:
+        library.error("between")
+        with working("reading", 9, delay=0):
+            library.error("beside")
+            assert terminal.lines()[:2] == ["between", "beside"] and len(terminal.lines()) == 3
+    finally:
+        library.removeHandler(handler)
+
+
+def test_a_stream_that_was_kept_from_a_bar_is_no_stream_of_the_next_one(terminal, monkeypatch):
+    with working("reading", 9, delay=0):
+        kept = sys.stdout
+    monkeypatch.setattr(sys, "stdout", kept)  # as the end of contextlib.redirect_stdout does
+    with working("reading", 9, delay=0):
+        print("one")
+        assert terminal.lines()[0] == "one" and len(terminal.lines()) == 2
+    assert terminal.lines() == ["one"]
+
+
+def test_prints_of_other_threads_are_all_there_while_bars_come_and_go(run_in_terminal):
+    code, lines = run_in_terminal(
+        """
+        import sys, threading, time
+        from presize.core.progress import working
+
+        sys.setswitchinterval(1e-5)
+        done, counts = threading.Event(), [0, 0]
+
+        def talk(k):
+            while not done.is_set():
+                print(f"<{k}:{counts[k]}>")
+                counts[k] += 1
+                time.sleep(0.0002)
+
+        threads = [threading.Thread(target=talk, args=(k,)) for k in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(40):
+            with working("reading", 3, delay=0) as work:
+                for _ in range(3):
+                    work.advance()
+        done.set()
+        for thread in threads:
+            thread.join()
+        print(*counts)
+        """
+    )
+    assert code == 0
+    found = re.findall(r"<(\d):(\d+)>", "".join(lines[:-1]))
+    counts = [int(n) for n in lines[-1].split()]
+    assert sorted(found) == sorted((str(k), str(i)) for k in range(2) for i in range(counts[k]))
+    assert min(counts) > 10
+
+
+def test_a_bar_of_another_library_takes_no_memory(terminal):
+    with working("reading", 9, delay=0):
+        through = sys.stderr
+        for i in range(300):
+            through.write(f"\rother {i}" if i < 150 else f"\rother {i}\r")
+            assert len(through._rest) < 20
+        assert through.begun == "other 299"
+        through.write("\n")
+    assert terminal.lines() == ["other 299"]
+
+
 def test_nothing_flickers_since_what_is_taken_away_is_drawn_again_in_the_same_write(
     terminal, monkeypatch
 ):
@@ -134,13 +219,40 @@ def test_a_program_may_put_another_stream_there(terminal, tmp_path):
     assert terminal.lines() == ["late"]
 
 
-def test_a_forked_process_prints_as_if_there_were_no_bar(terminal, monkeypatch):
-    through = Through(terminal.stream, SCREEN)
-    monkeypatch.setattr("os.getpid", lambda: -1)
-    through.write("of the other\n")
-    through.flush()
-    assert through.encoding == "utf-8" and through.isatty()
-    assert terminal.lines() == ["of the other"]
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes cannot be forked here")
+def test_a_forked_process_prints_as_if_there_were_no_bar(run_in_terminal):
+    code, shown = run_in_terminal(
+        """
+        import os, sys, threading
+        from presize.core.progress import working
+        from presize.core.screen import SCREEN
+
+        with working("reading", 9, delay=0):
+            held, done = threading.Event(), threading.Event()
+
+            def hold():
+                with SCREEN.lock:
+                    print("begun", end="")
+                    held.set()
+                    done.wait()
+
+            thread = threading.Thread(target=hold)
+            thread.start()
+            held.wait()
+            child = os.fork()
+            if not child:
+                print("\\nof the child", flush=True)
+                sys.exit(type(sys.stdout).__name__ != "TextIOWrapper")
+            assert os.waitpid(child, 0)[1] == 0
+            done.set()
+            thread.join()
+            print(" and ended")
+        print("last")
+        """
+    )
+    assert code == 0
+    assert shown[0].startswith("reading")  # where the child began to print, as it knows no bar
+    assert shown[1:] == ["of the child", "begun and ended", "last"]
 
 
 def test_bars_that_do_not_fit_are_cut_and_leave_nothing(terminal, monkeypatch):

@@ -1,11 +1,14 @@
 """A model file with labelled pictures: the right split, the file's own transforms, refusals."""
 
+import csv
 import shutil
+from dataclasses import replace
 
+import pandas as pd
 import pytest
 import torch
 
-from presize.core.errors import DataError
+from presize.core.errors import DataError, ModelFileError
 from presize.core.paths import Path
 from presize.data.folders import ImageDataLoaders
 from presize.data.resize import Resize
@@ -84,6 +87,89 @@ def test_labels_come_from_names_and_from_a_table(picture_folder, tmp_path):
     table.write_text("\n".join(lines), encoding="utf-8")
     found = load_with_data(path, table)
     assert (len(found.dls.train.dataset), len(found.dls.valid.dataset)) == (8, 4)
+
+
+def table_of(folder, labels, name="labels.csv", **columns):
+    """Write a table of the cats for validation with these labels, in quotes; return its path."""
+    names = [f"valid/cat/{i}.jpg" for i in range(len(labels))]
+    assert all((folder / file).is_file() for file in names)
+    table = pd.DataFrame({"name": names, "label": labels} | columns)
+    table.to_csv(folder / name, index=False, quoting=csv.QUOTE_ALL)
+    return folder / name
+
+
+def learner_of_table(table, **options):
+    """Train a learner on a table as `from_csv` reads it; return it and its file."""
+    dls = ImageDataLoaders.from_csv(
+        table.parent, table.name, item_tfms=Resize(32), bs=2, num_workers=0, seed=1, **options
+    )
+    learn = vision_learner(dls, resnet18, pretrained=False)
+    with learn.no_logging():
+        learn.fit(1)
+    return learn, learn.export(f"{table.stem}.safetensors")
+
+
+def labels_by_file(dataset, files):
+    return {str(file): dataset[i][1].tolist() for i, file in enumerate(files)}
+
+
+@pytest.mark.parametrize("labels", [[3, 7, 7], [1.5, 2.0, 2.0], [True, False, False]])
+def test_classes_of_a_table_may_be_numbers(picture_folder, labels):
+    table = table_of(picture_folder, labels * 2)
+    learn, path = learner_of_table(table)
+    found = load_with_data(path, table)
+    assert found.dls.vocab == learn.dls.vocab == sorted(set(labels))
+    assert found.interpret().targs.tolist() == learn.interpret().targs.tolist()
+
+
+def test_several_labels_in_a_cell_are_read_as_in_training(picture_folder):
+    table = table_of(picture_folder, ["a;b", "b; c", "", "a;b", "c;", "a, b"])
+    learn, path = learner_of_table(table, label_delim=";")
+    found = load_with_data(path, table, label_delim=";")
+    for ours, theirs in zip(found.dls, learn.dls, strict=True):
+        sets = ours.dataset, theirs.dataset
+        assert labels_by_file(sets[0], sets[0].items) == labels_by_file(
+            sets[1], [table.parent / name for name in sets[1].items["name"]]
+        )
+    with pytest.raises(DataError, match=r"`a;b`.* What separates several labels .* label_delim="):
+        load_with_data(path, table)
+
+
+def test_odd_tables_are_refused(picture_folder):
+    _, path = exported(picture_folder)
+    refused = {
+        "says with True or False.*but has 't'": {"is_valid": ["t", "f"] * 3},
+        "says with True or False.*but has ''": {"is_valid": ["", "True"] * 3},
+    }
+    for words, columns in refused.items():
+        table = table_of(picture_folder, ["cat"] * 6, **columns)
+        with pytest.raises(DataError, match=words):
+            load_with_data(path, table)
+    table = table_of(picture_folder, ["cat"] * 6, is_valid=["1.0", "0.0", "0.0"] * 2)
+    assert len(load_with_data(path, table).dls.valid.dataset) == 2
+    with pytest.raises(DataError, match=r"one label for each picture, but .*1\.jpg has none"):
+        load_with_data(path, table_of(picture_folder, ["cat", "", "dog"]))
+    with pytest.raises(DataError, match=r"has 2 \(cat, dog\)"):
+        load_with_data(path, table_of(picture_folder, ["cat", "cat;dog"]), label_delim=";")
+    twice = table_of(picture_folder, ["cat", "dog"], name="twice.csv")
+    twice.write_text(twice.read_text().replace("/1.jpg", "/0.jpg"))
+    with pytest.raises(DataError, match=r"0\.jpg` is there twice, as `cat` and as `dog`"):
+        load_with_data(path, twice)
+    twice.write_text("")
+    with pytest.raises(DataError, match="is no table of pictures and labels"):
+        load_with_data(path, twice)
+    with pytest.raises(DataError, match=r"cat/0\.jpg` is no table of pictures and labels"):
+        load_with_data(path, picture_folder / "valid" / "cat" / "0.jpg")
+
+
+def test_marks_that_were_changed_are_told(picture_folder):
+    learn, path = exported(picture_folder / "train", valid_pct=0.25, seed=3)
+    record = learn.training_record()
+    learn.history.fits.clear()
+    learn.record = replace(record, data=replace(record.data, valid_marks="?"))
+    path = learn.export("other.safetensors")
+    with pytest.raises(ModelFileError, match=r"other.* was judged by is not valid: .*changed"):
+        load_with_data(path, picture_folder / "train")
 
 
 def test_the_model_of_another_data_set_is_refused(picture_folder, tmp_path):

@@ -366,3 +366,12 @@ def test_a_loader_of_pytorch_serves_as_well(answers):
     with pytest.raises(DataError, match="shuffle=False"):
         of(learn, dl=shuffled).inputs([0])
     assert isinstance(of(learn, dl=DataLoader(pairs, 8)), ClassificationInterpretation)
+
+
+def test_a_model_that_answers_with_nan_is_said_to_have_diverged(stored_learner):
+    learn = stored_learner(torch.full((6, 3), torch.nan), torch.arange(6) % 3)
+    interp = ClassificationInterpretation.from_learner(learn)
+    assert interp.notes[0] == "The loss of 6 of 6 items is not a number."
+    assert "answers with NaN" in interp.notes[1] and len(interp.notes) == 2
+    with pytest.raises(DataError, match=r"no confidence to look at. .*weights have diverged"):
+        interp.calibration()

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.metrics import confusion_matrix
 
-from presize.interpret.confusion import confusion_counts, most_confused, plot_confusion
+from presize.interpret.confusion import confusion_counts, most_confused
+from presize.interpret.confusion_plot import plot_confusion
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))

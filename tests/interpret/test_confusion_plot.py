@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from presize.core.lazy import plt
-from presize.interpret.confusion import plot_confusion
+from presize.interpret.confusion_plot import plot_confusion
 from presize.show.colours import contrast
 
 
@@ -117,3 +117,22 @@ def test_what_cannot_be_drawn():
         plot_confusion(np.eye(2, dtype=int), ["a", "b", "c"])
     with pytest.raises(ValueError, match="2 or more; got k=1"):
         plot_confusion(np.eye(2, dtype=int), ["a", "b"], k=1)
+
+
+def test_names_of_odd_bytes_are_drawn():
+    ax = plot_confusion(np.array([[5, 1], [2, 9]]), ["caf\udce9", "tea"])
+    ax.figure.canvas.draw()
+    assert names_of(ax)[0] == r"caf\udce9"
+
+
+def test_without_errors_no_class_is_called_mixed_up():
+    ax = plot_confusion(np.eye(6, dtype=int), list("abcdef"), k=3)
+    assert ax.get_title() == "The first 3 of 6 classes; none are mixed up"
+
+
+def test_a_picture_that_the_axes_hold_is_not_taken_for_the_matrix():
+    _, ax = plt.subplots()
+    ax.imshow(np.zeros((9, 9, 3)))  # black: what is written on it would be white
+    plot_confusion(np.array([[9, 0], [0, 9]]), ["a", "b"], ax=ax)
+    zero = next(text for text in ax.texts if text.get_text() == "0")
+    assert contrast(zero.get_color(), "white") > 4.4

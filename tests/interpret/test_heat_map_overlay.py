@@ -67,6 +67,19 @@ def test_a_learner_shows_what_speaks_for_a_class(learn: Learner, picture_folder:
         show_heat_map(learn, file, 2)
 
 
+def test_a_model_of_one_output_shows_what_speaks_for_the_second_class(
+    learn: Learner, picture_folder: Path
+) -> None:
+    body = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+    single = Learner(learn.dls, nn.Sequential(body, nn.Linear(4, 1)), nn.BCEWithLogitsLoss())
+    file = picture_folder / "valid" / "cat" / "1.jpg"
+    for target in (None, "dog", 1):
+        assert show_heat_map(single, file, target).get_title().startswith("dog 0.")
+    for target in ("cat", 0):
+        with pytest.raises(DataError, match="one output, which speaks for 'dog': what speaks for"):
+            show_heat_map(single, file, target)
+
+
 def test_a_model_shows_a_tensor(learn: Learner) -> None:
     x = torch.randn(3, 64, 80)
     ax = show_heat_map(learn.model, x, 1, picture=PIL.Image.new("RGB", (160, 128)))

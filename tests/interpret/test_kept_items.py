@@ -108,6 +108,29 @@ def test_loaders_that_are_not_ours_are_walked_through_again():
         Items(torch.arange(1), dl=two_inputs).inputs([0])
 
 
+def torch_loader(**order):
+    values = torch.utils.data.TensorDataset(torch.arange(9.0).view(9, 1), torch.zeros(9))
+    return torch.utils.data.DataLoader(values, **{"batch_size": 3} | order)
+
+
+def test_loaders_of_pytorch_that_may_change_their_order_are_refused():
+    sampler = torch.utils.data.WeightedRandomSampler([1.0] * 9, 9)
+    batches = torch.utils.data.BatchSampler(sampler, 3, drop_last=False)
+    orders = {"shuffle": True}, {"sampler": sampler}, {"batch_sampler": batches, "batch_size": 1}
+    for order in orders:
+        with pytest.raises(DataError, match="may give its items in another order each time"):
+            Items(torch.arange(9), dl=torch_loader(**order)).inputs([4])
+    assert Items(torch.arange(9), dl=torch_loader()).inputs([4]).item() == 4
+    assert Items(torch.arange(2), dl=torch_loader(sampler=[7, 2])).inputs([1]).item() == 2
+
+
+def test_names_are_those_of_the_order_of_the_loader():
+    files = [("a.png", 0), ("b.png", 1), ("c.png", 0)]
+    reordered = torch.utils.data.DataLoader(files, sampler=[2, 0])
+    assert Items(torch.arange(2), dl=reordered).files == ["number 0 of valid", "number 1 of valid"]
+    assert Items(torch.arange(2), dl=torch.utils.data.DataLoader(files)).files == ["a.png", "b.png"]
+
+
 @pytest.mark.parametrize(
     ("values", "corner"),
     [

@@ -139,3 +139,11 @@ def test_pictures_with_several_labels(picture_folder):
     title = interp.plot_top_losses(2)[0].get_title()
     assert path.name in title
     assert interp.plot_precision_recall().get_xlabel() and interp.plot_per_class() is not None
+
+
+def test_a_model_that_answers_with_nan_is_said_to_have_diverged(stored_learner):
+    learn = stored_learner(
+        torch.full((4, 3), torch.nan), torch.eye(4)[:, :3], nn.BCEWithLogitsLoss()
+    )
+    with pytest.raises(DataError, match="answers with NaN.*weights have diverged"):
+        MultiLabelInterpretation.from_learner(learn)

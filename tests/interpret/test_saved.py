@@ -142,6 +142,22 @@ def test_files_that_were_changed(learn, tmp_path):
         save_state(path, tensors={**tensors, **parts}, meta=meta)
         with pytest.raises(ModelFileError, match=words):
             load_interpretation(path)
+    for name in ("files", "losses"):
+        fewer = {key: value for key, value in tensors.items() if key != name}
+        save_state(path, tensors=fewer, meta=meta)
+        with pytest.raises(ModelFileError, match=f"lacks {name}: it was changed"):
+            load_interpretation(path)
+    floats, flat = tensors["targs"].float(), tensors["losses"][0]
+    for parts in ({"targs": floats}, {"top_classes": flat}, {"more": flat}):
+        save_state(path, tensors={**tensors, **parts}, meta=meta)
+        with pytest.raises(ModelFileError, match="does not go together: .*make it again"):
+            load_interpretation(path)
+    save_state(path, tensors=tensors, meta={k: v for k, v in meta.items() if k != "of"})
+    with pytest.raises(ModelFileError, match="lacks of"):
+        load_interpretation(path)
+    save_state(path, tensors=tensors, meta={**meta, "vocab": None})
+    with pytest.raises(ModelFileError, match="does not go together"):
+        load_interpretation(path)
     save_state(path, tensors=tensors, meta={**meta, "format": 9})
     with pytest.raises(ModelFileError, match="upgrade presize"):
         load_interpretation(path)

@@ -69,9 +69,11 @@ class GatheredFeatures:
 def gathered_features(learn: "Learner") -> Iterator[GatheredFeatures]:
     """Gather the features of the items of a pass, which is made inside a `with` block.
 
-    with gathered_features(learn) as gathered:
-        learn.get_preds(cbs=gathered.callback)
-    gathered.features()
+        with gathered_features(learn) as gathered:
+            learn.get_preds(cbs=gathered.callback)
+        gathered.features()
+
+    Nothing stays on the model afterwards; what was gathered can still be read.
     """
     with captured_features(learn.model) as seen:
         yield GatheredFeatures(_GatherFeatures(seen))

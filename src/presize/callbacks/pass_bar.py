@@ -30,9 +30,10 @@ class _PassBar(Callback):
         n = items_in(learn.xb)
         self._done += n
         self._each = max(self._each, n)
-        to_come = learn.n_iter - learn.iter - 1
+        likely = self._done + (learn.n_iter - learn.iter - 1) * self._each
         self._work.bar.unit = "img" if shows_pictures(learn) else "items"
-        self._work.at(self._done, _items(learn) or self._done + to_come * self._each)
+        # Fewer where the last batch is not full, more than are gone through where it is dropped.
+        self._work.at(self._done, min(_items(learn) or likely, likely))
 
 
 class _StepsBar(Callback):
@@ -50,8 +51,11 @@ class _StepsBar(Callback):
 
 
 def _items(learn: "Learner") -> int:
-    """Return how many items the pass has if its loader says so, else 0."""
-    return length_hint(learn.dl.dataset) if isinstance(learn.dl, DataLoader) else 0
+    """Return how many items the pass may have if its loader says so, else 0."""
+    dl = learn.dl
+    if not isinstance(dl, DataLoader) or dl.sampler is not None or dl.weights is not None:
+        return 0
+    return length_hint(dl.dataset)
 
 
 @contextmanager

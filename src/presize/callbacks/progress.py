@@ -8,16 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from presize.callbacks.base import Callback
 from presize.callbacks.pass_pace import PassPace
-from presize.callbacks.views.curve import Curve
-from presize.callbacks.views.notebook import NotebookView
-from presize.callbacks.views.plain import PlainView
-from presize.callbacks.views.terminal import TerminalView
-from presize.callbacks.views.view import View
 from presize.core.bar import Bar
 from presize.core.output import in_notebook as in_notebook
 from presize.core.output import output_place
 
 if TYPE_CHECKING:
+    from presize.callbacks.views.view import View
     from presize.learner import Learner
 
 # Ten a second look alive. A page of a notebook takes a millisecond, many times what a step may.
@@ -39,7 +35,7 @@ class ProgressCallback(Callback):
 
     order = 70
 
-    def __init__(self, view: View | None = None, *, plot: bool = False) -> None:
+    def __init__(self, view: "View | None" = None, *, plot: bool = False) -> None:
         self.plot = plot
         self._given = view
         self._view: View | None = None
@@ -52,6 +48,8 @@ class ProgressCallback(Callback):
         """Open the view and take over the log of epochs; one process of several shows it."""
         self._read = perf_counter()
         self._loss, self._bar = "", Bar("")
+        if self._view is not None:  # a callback trains in the midst of a fit
+            self._view.stop()
         self._view = (self._given or choose_view()) if learn.ranks.is_main else None
         if self._view is not None:
             self._view.start(list(learn.recorder.metric_names))
@@ -122,6 +120,8 @@ class ProgressCallback(Callback):
 
     def _draw_curve(self, learn: "Learner") -> None:
         if self.plot and self._view is not None:
+            from presize.callbacks.views.curve import Curve
+
             self._view.curve(Curve.of(learn))
 
 
@@ -132,9 +132,17 @@ def format_cell(cell: Any) -> str:
     return f"{cell:.6f}" if isinstance(cell, float) else str(cell)
 
 
-def choose_view() -> View:
+def choose_view() -> "View":
     """Return the view that fits the output: notebook, terminal or plain lines."""
     place = output_place()
     if place == "notebook":
+        from presize.callbacks.views.notebook import NotebookView
+
         return NotebookView()
-    return TerminalView() if place == "terminal" else PlainView()
+    if place == "terminal":
+        from presize.callbacks.views.terminal import TerminalView
+
+        return TerminalView()
+    from presize.callbacks.views.plain import PlainView
+
+    return PlainView()

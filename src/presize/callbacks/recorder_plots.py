@@ -9,6 +9,7 @@ import numpy as np
 from presize.core.errors import TrainingError, did_you_mean
 from presize.core.lazy import plt
 from presize.show.colours import palette
+from presize.show.functions import line_style
 from presize.show.grids import Grid, panels
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def plot_loss(
     fresh = not axes.lines  # else a run is compared with what is there
     losses = recorder.losses
     skip = min(skip_start, max(len(losses) - 2, 0))
-    axes.plot(range(skip, len(losses)), losses[skip:], label="train")
+    axes.plot(range(skip, len(losses)), losses[skip:], line_style(losses[skip:]), label="train")
     points = [(i - 1, v) for i, v in _valid_losses(recorder) if v is not None and i > skip]
     if with_valid and points:
         axes.plot(*zip(*points, strict=True), label="valid", marker="o", markersize=4)
@@ -158,7 +159,7 @@ def plot_sched(
             )
     grid = panels(names, figsize=figsize, ax=ax)
     for name, axes in zip(names, grid, strict=True):
-        axes.plot(hypers[name])
+        axes.plot(hypers[name], line_style(hypers[name]))
         axes.set(xlabel="step", ylabel=name)
     return grid
 

@@ -56,6 +56,8 @@ def _as_colours(made: Array) -> Array:
     """Return colours in the range that matplotlib takes: bytes, or fractions from 0 to 1."""
     if made.dtype == bool:
         return made.astype(np.uint8) * np.uint8(255)
+    if made.dtype == np.uint16 and made.max(initial=0) > 255:  # 16 bits for each colour
+        return (made >> 8).astype(np.uint8)
     if made.dtype.kind in "iu":
         return made.clip(0, 255).astype(np.uint8)
     fractions = np.nan_to_num(made.astype(np.float32))

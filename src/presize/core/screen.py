@@ -6,6 +6,7 @@ of line, such as the question of `input`, stands as their first line.
 """
 
 import atexit
+import os
 import sys
 import threading
 from contextlib import suppress
@@ -13,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from presize.core.bar import Bar
 from presize.core.output import is_terminal
-from presize.core.printing import Redirection
+from presize.core.printing import Redirection, beneath
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -31,19 +32,19 @@ class Screen:
         self._bars: list[Bar] = []
         self._live: Live | None = None
         self._redirection: Redirection | None = None
-        self._lock = threading.RLock()
+        self.lock = threading.RLock()
         self._hook = sys.excepthook
 
     def draw(self, bar: Bar) -> None:
         """Draw all bars anew, and this one with them from now on."""
-        with self._lock:
+        with self.lock:
             if all(bar is not other for other in self._bars):
                 self._bars.append(bar)
             self._start().refresh()
 
     def close(self, bar: Bar) -> None:
         """Take a bar away, and with the last one all that was drawn."""
-        with self._lock:
+        with self.lock:
             self._bars = [other for other in self._bars if other is not bar]
             if self._live is not None:
                 if self._bars:
@@ -53,7 +54,7 @@ class Screen:
 
     def stop(self) -> None:
         """Take all bars away, and let printed text go where it went before."""
-        with self._lock:
+        with self.lock:
             live, self._live, self._bars = self._live, None, []
             redirection, self._redirection = self._redirection, None
             if sys.excepthook == self._uncaught:
@@ -66,17 +67,25 @@ class Screen:
                 if redirection is not None:
                     redirection.undo()
 
+    def forget(self) -> None:
+        """Draw nothing more in a process that was forked: the bars are those of the other one."""
+        self.lock = threading.RLock()  # the other may be held by a thread that is not here
+        self._live = None
+        if self._redirection is not None:
+            self._redirection.forget()
+        self.stop()
+
     def print(self, text: str) -> None:
         """Print lines above the bars, just as they are."""
         from rich.segment import Segment, Segments
 
-        with self._lock:
+        with self.lock:
             if self._live is not None:
                 self._live.console.print(Segments([Segment(f"{text}\n")]), soft_wrap=True)
 
     def refresh(self) -> None:
         """Draw what has changed, if there is anything."""
-        with self._lock:
+        with self.lock:
             if self._live is not None:
                 self._live.refresh()
 
@@ -87,7 +96,7 @@ class Screen:
         from rich.live import Live
 
         stream = sys.stdout if is_terminal(sys.stdout) else sys.stderr
-        console = Console(file=stream, force_terminal=True, force_jupyter=False)
+        console = Console(file=beneath(stream), force_terminal=True, force_jupyter=False)
         # Without a thread: whoever moves a bar draws it, so that no process that is forked
         # meanwhile finds a lock that nobody will open.
         live = Live(
@@ -172,6 +181,8 @@ def _taken(*texts: str) -> int:
 SCREEN = Screen()
 # On the way out of a program that was ended in the midst of it.
 atexit.register(SCREEN.stop)
+if hasattr(os, "register_at_fork"):  # not on Windows
+    os.register_at_fork(after_in_child=SCREEN.forget)
 
 
 class ScreenBar:

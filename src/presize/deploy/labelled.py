@@ -14,7 +14,7 @@ from presize.data.check.entries import Collection, Entry
 from presize.data.check.folder import folder_collection, usual_splits
 from presize.data.datasets import Datasets
 from presize.data.items import get_image_files
-from presize.data.labels import RegexLabeller
+from presize.data.labels import ColReader, RegexLabeller
 from presize.data.loaders import DataLoaders
 from presize.data.marks import from_text, mark
 from presize.data.warned import warn_user
@@ -24,7 +24,8 @@ from presize.learner import Learner
 from presize.train.model_file import ModelFile
 
 VALID = "is_valid"
-_TRUE = ("true", "1", "yes")
+_FLAGS = {"true": True, "1": True, "1.0": True, "yes": True}
+_FLAGS |= {"false": False, "0": False, "0.0": False, "no": False}
 _SHOWN = 5
 
 
@@ -55,7 +56,8 @@ def load_with_data(
     Raises:
         FileNotFoundError: there is no such file or folder.
         ModelFileError: the file is broken, or is no classifier of pictures.
-        DataError: there are no labels, or labels that the model does not know.
+        DataError: there are no labels, or labels that the model does not know; a picture has not
+            one label for a model of classes, or two that contradict each other.
     """
     learn = load_learner(path, model=model)
     file = ModelFile.read(Path(path))
@@ -66,10 +68,20 @@ def load_with_data(
             "learn.dls = dls."
         )
     found = _collected(data, pattern, label_delim)
-    _check_labels(found, [str(name) for name in learn.dls.vocab], path)
-    train, valid = _split(found, learn)
-    learn.dls = _loaders(file.data, found, train, valid)
+    classes = _by_text(learn.dls.vocab)
+    several = file.data["task"] == "multilabel"
+    _check_labels(found, classes, path, undivided=several and label_delim is None)
+    if not several:
+        _check_single(found, path)
+    train, valid = _split(found, learn, path)
+    learn.dls = _loaders(file.data, found, classes, train, valid)
     return learn
+
+
+def _by_text(vocab: Sequence[Any]) -> dict[str, Any]:
+    """Return the classes of a model by what stands for them in a table or the name of a folder."""
+    short = {f"{name:g}": name for name in vocab if isinstance(name, float)}
+    return short | {str(name): name for name in vocab}
 
 
 def _collected(
@@ -95,7 +107,13 @@ def _from_csv(file: Path, label_delim: str | None) -> Collection:
     """Return what a table lists as `ImageDataLoaders.from_csv` reads it: file, label, is_valid."""
     import pandas as pd
 
-    table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    try:
+        table = pd.read_csv(file, dtype=str, keep_default_na=False)
+    except ValueError as error:  # also what pandas raises of files that are empty, or no text
+        raise DataError(
+            f"The file `{file}` is no table of pictures and labels (CSV): {error}. Give a folder "
+            "with a subfolder for each class, or such a table."
+        ) from error
     if len(table.columns) < 2:
         raise DataError(
             f"The table `{file}` has {len(table.columns)} column, but it takes two: the files, "
@@ -103,10 +121,21 @@ def _from_csv(file: Path, label_delim: str | None) -> Collection:
         )
     splits = ["all"] * len(table)
     if VALID in table.columns:
-        splits = ["valid" if v.strip().lower() in _TRUE else "train" for v in table[VALID]]
-    labels = [tuple(v.split(label_delim)) if label_delim else (v,) for v in table.iloc[:, 1]]
+        splits = ["valid" if _flag(v, file) else "train" for v in table[VALID]]
+    read = ColReader(0, label_delim=label_delim)
+    labels = [tuple(read((v,))) if label_delim else (v,) * bool(v) for v in table.iloc[:, 1]]
     files = [file.parent / name for name in table.iloc[:, 0]]
     return _listed(file.parent, list(zip(files, splits, labels, strict=True)))
+
+
+def _flag(value: str, file: Path) -> bool:
+    flag = _FLAGS.get(value.strip().lower())
+    if flag is None:
+        raise DataError(
+            f"The column `{VALID}` of `{file}` says with True or False (or 1 or 0) which pictures "
+            f"are for validation, but has {value!r}."
+        )
+    return flag
 
 
 def _listed(root: Path, found: Sequence[tuple[AnyPath, str, tuple[str, ...]]]) -> Collection:
@@ -119,14 +148,17 @@ def _listed(root: Path, found: Sequence[tuple[AnyPath, str, tuple[str, ...]]]) -
     )
 
 
-def _check_labels(found: Collection, vocab: Sequence[str], path: str | AnyPath) -> None:
+def _check_labels(
+    found: Collection, classes: dict[str, Any], path: str | AnyPath, *, undivided: bool
+) -> None:
+    vocab = list(dict.fromkeys(map(str, classes.values())))
     labels = {str(label) for entry in found.entries for label in entry.labels}
     if not labels:
         raise DataError(
             f"The pictures have no labels to compare with. {found.why_unlabelled} Put them into a "
             "folder for each class, or give a pattern or a CSV file."
         )
-    unknown = sorted(labels - set(vocab))
+    unknown = sorted(labels - set(classes))
     if not unknown:
         return
     known = ", ".join(f"`{name}`" for name in vocab[:_SHOWN]) + (", …" if vocab[_SHOWN:] else "")
@@ -137,10 +169,21 @@ def _check_labels(found: Collection, vocab: Sequence[str], path: str | AnyPath) 
         f"{'none' if len(unknown) == len(labels) else 'not all'} of the {len(labels)} labels of "
         f"these pictures are among them: {named}{more}.{did_you_mean(unknown[0], vocab)} Use the "
         "model that was trained on these classes, or correct the labels."
+        + (" What separates several labels in a table is label_delim=." if undivided else "")
     )
 
 
-def _split(found: Collection, learn: Learner) -> tuple[list[int], list[int]]:
+def _check_single(found: Collection, path: str | AnyPath) -> None:
+    odd = next((entry for entry in found.entries if len(entry.labels) != 1), None)
+    if odd is not None:
+        named = f"{len(odd.labels)} ({', '.join(map(str, odd.labels))})" if odd.labels else "none"
+        raise DataError(
+            f"{path} is the model of one label for each picture, but {odd.name} has {named}. "
+            "Correct its label, or leave it out."
+        )
+
+
+def _split(found: Collection, learn: Learner, path: str | AnyPath) -> tuple[list[int], list[int]]:
     """Return the positions of the pictures for training and for validation."""
     splits = [entry.split for entry in found.entries]
     held = [name for name in found.splits if name not in ("train", "all") and name in splits]
@@ -148,7 +191,13 @@ def _split(found: Collection, learn: Learner) -> tuple[list[int], list[int]]:
         return _at(splits, "train"), _at(splits, held[0])
     every = list(range(len(found.entries)))
     marks = None if learn.record is None else learn.record.data.valid_marks
-    known = frozenset() if marks is None else from_text(marks)
+    try:
+        known = frozenset() if marks is None else from_text(marks)
+    except ValueError as error:
+        raise ModelFileError(
+            f"What {path} says of the pictures that the model was judged by is not valid: "
+            f"{error}. It was changed by hand: export the model again."
+        ) from error
     valid = [i for i in every if mark(_file_of(found.entries[i]), found.root) in known]
     if valid:
         return sorted(set(every) - set(valid)), valid
@@ -173,21 +222,29 @@ def _file_of(entry: Entry) -> AnyPath:
 
 
 def _loaders(
-    spec: dict[str, Any], found: Collection, train: list[int], valid: list[int]
+    spec: dict[str, Any],
+    found: Collection,
+    classes: dict[str, Any],
+    train: list[int],
+    valid: list[int],
 ) -> DataLoaders:
     """Return loaders of labelled files, whose pictures are treated as in a model file."""
     files = [Path(_file_of(entry)) for entry in found.entries]
     several = spec["task"] == "multilabel"
-    labels = {
-        str(file): list(entry.labels) if several else entry.labels[0]
-        for file, entry in zip(files, found.entries, strict=True)
-    }
+    labels: dict[str, list[Any]] = {}
+    for file, entry in zip(files, found.entries, strict=True):
+        own = [classes[str(label)] for label in entry.labels]
+        if set(labels.setdefault(str(file), own)) != set(own):
+            raise DataError(
+                f"The picture `{file}` is there twice, as {_words(labels[str(file)])} and as "
+                f"{_words(own)}. Correct one of the labels, or leave it out."
+            )
     targets = [build_transform(**t) for t in spec["targets"][0]]
     dsets = Datasets(
         files,
         [
             [picture_kind(spec["inputs"][0]).create],
-            [lambda file: labels[str(file)], *targets],
+            [lambda file: labels[str(file)] if several else labels[str(file)][0], *targets],
         ],
         n_inp=1,
         splits=[train, valid],
@@ -201,3 +258,7 @@ def _loaders(
         after_batch=[build_transform(**t) for t in spec["after_batch"]],
     )
     return dls
+
+
+def _words(labels: Sequence[Any]) -> str:
+    return ", ".join(f"`{label}`" for label in labels) or "one without labels"

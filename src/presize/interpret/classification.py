@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from presize.core.errors import DataError
-from presize.interpret.confusion import Counts, confusion_counts, most_confused, plot_confusion
+from presize.interpret.confusion import Counts, confusion_counts, most_confused
 from presize.interpret.interpretation import Interpretation, one_vocab, vocab_of
 from presize.interpret.kept import loader_of, one_pass, split_name
-from presize.interpret.kept_classes import ClassKeeper, ClassRows
+from presize.interpret.kept_classes import DIVERGED, ClassKeeper, ClassRows
 from presize.interpret.kept_items import Items
 from presize.interpret.per_class import ClassFigures, class_figures, report_text
 
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from presize.learner import Learner
 
 _SHOWN = 5
+_NO_ACTIVATION = (
+    "The model's outputs are not between 0 and 1, so that they are no probabilities: the loss "
+    "function does not say what makes them so. Pass act=, such as torch.sigmoid or "
+    "partial(torch.softmax, dim=1)."
+)
 
 
 class ClassificationInterpretation(Interpretation):
@@ -130,11 +135,7 @@ class ClassificationInterpretation(Interpretation):
                 f"that nothing is known of them: {shown}{more}."
             )
         if not self.probable:
-            self.notes.append(
-                "The model's outputs are not between 0 and 1, so that they are no probabilities: "
-                "the loss function does not say what makes them so. Pass act=, such as "
-                "torch.sigmoid or partial(torch.softmax, dim=1)."
-            )
+            self.notes.append(DIVERGED if bool(self.confidences.isnan().any()) else _NO_ACTIVATION)
 
     # ---- what is known of each row ---------------------------------------------------------
 
@@ -204,7 +205,9 @@ class ClassificationInterpretation(Interpretation):
         return confusion_counts(self.targs, self.decoded, len(self.vocab))
 
     def plot_confusion_matrix(self, **options: Any) -> Any:
-        """Draw the confusion matrix; options as `presize.interpret.confusion.plot_confusion`."""
+        """Draw the confusion matrix; options as those of `plot_confusion`."""
+        from presize.interpret.confusion_plot import plot_confusion
+
         return plot_confusion(self.confusion_matrix(), self.vocab, **options)
 
     def plot_calibration(self, **options: Any) -> Any:

@@ -8,8 +8,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from presize.interpret.confusion_plot import plot_confusion as plot_confusion
-
 Counts = npt.NDArray[np.int64]
 
 

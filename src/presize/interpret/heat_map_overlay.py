@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from presize.core.errors import DataError, did_you_mean
 from presize.core.foundation import to_np
 from presize.inference import activation_for
-from presize.interpret.heat_map import Method, heat_maps, plainly
 from presize.interpret.kept_items import as_picture
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from presize.interpret.heat_map import Method
     from presize.learner import Learner
 
 _HIDES = 0.6  # of the picture, where the map is warmest: what lies below stays to be seen
@@ -60,7 +60,7 @@ def show_heat_map(
     target: Any = None,
     *,
     picture: Any = None,
-    method: Method = "auto",
+    method: "Method" = "auto",
     layer: str | nn.Module | None = None,
     cmap: str = "inferno",
     opacity: float = _HIDES,
@@ -95,6 +95,8 @@ def show_heat_map(
         model, vocab = source.model, _vocab(source)
         inputs, below = _as_seen(source, item)
     number, words = _target(source, model, inputs, target, vocab)
+    from presize.interpret.heat_map import heat_maps  # four modules, for those who look
+
     heat = heat_maps(model, inputs, torch.tensor([number]), method=method, layer=layer)[0]
     mixed = blend(below if picture is None else picture, heat, cmap=cmap, opacity=opacity)
     return show_image(mixed, ax, figsize, title=words)
@@ -129,10 +131,20 @@ def _target(
     source: Any, model: nn.Module, inputs: Tensor, target: Any, vocab: Sequence[Any] | None
 ) -> tuple[int, str]:
     """Return the number of a class, and its name and probability in words."""
+    from presize.interpret.heat_map import plainly
+
     with plainly(model):
         like = next(model.parameters(), inputs)
         scores = model(inputs.to(like.device, like.dtype))
     n = scores.shape[-1] if isinstance(scores, Tensor) and scores.ndim == 2 else 0
+    if n == 1 and vocab is not None and len(vocab) == 2:  # the output is of the second class
+        vocab = vocab[1:]
+        if target is not None and target not in (vocab[0], 1):
+            raise DataError(
+                f"The model has one output, which speaks for {vocab[0]!r}: what speaks for "
+                f"{target!r} cannot be shown. Leave target= out."
+            )
+        target = None
     if target is None:
         number = int(scores[0].argmax()) if n else 0
     elif vocab is not None and target in vocab:

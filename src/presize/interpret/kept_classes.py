@@ -13,6 +13,10 @@ from presize.train.loss_kinds import takes_classes
 from presize.train.losses import BaseLoss, decodes_of
 
 TOP = 5
+DIVERGED = (
+    "The model answers with NaN, which is not a number: its weights have diverged, or its inputs "
+    "hold NaN. Train it again with a lower rate, or load weights from before."
+)
 _SHOWN = 5
 
 

@@ -55,7 +55,7 @@ class Items:
             named = self._names()  # so they are saved, too, where there are no files
             pairs = zip(self._files, named, strict=True)
             return [None if file == name else file for file, name in pairs]
-        if self.dl is None or _is_shuffled(self.dl):
+        if self.dl is None or not _is_straight(self.dl):
             return [None] * len(self)
         return list(_paths(getattr(self.dl, "dataset", None), self.indices.tolist()))
 
@@ -216,10 +216,10 @@ def _path(item: Any) -> str | None:
 
 def _walked(dl: Any, wanted: Sequence[int]) -> Any:
     """Return the items at some places of a loader that is not ours, walking through it again."""
-    if _is_shuffled(dl):
+    if not _is_the_same_again(dl):
         raise DataError(
-            f"The {type(dl).__name__} gives its items in another order each time, so that the item "
-            "of a row cannot be found again. Make one with shuffle=False."
+            f"The {type(dl).__name__} may give its items in another order each time, so that the "
+            "item of a row cannot be found again. Make one with shuffle=False and no sampler."
         )
     places = {place: at for at, place in enumerate(wanted)}
     found: list[Any] = [None] * len(wanted)
@@ -245,10 +245,23 @@ def _one(at: int, values: Tensor) -> Tensor:
     return values[at : at + 1]
 
 
-def _is_shuffled(dl: Any) -> bool:
+def _is_straight(dl: Any) -> bool:
+    """Return whether the items come in the order of the data set."""
     if not isinstance(dl, torch.utils.data.DataLoader):
-        return False
-    return isinstance(dl.sampler, torch.utils.data.RandomSampler)
+        return True
+    return isinstance(_sampler(dl), torch.utils.data.SequentialSampler)
+
+
+def _is_the_same_again(dl: Any) -> bool:
+    """Return whether the items come in one order each time, as far as can be known."""
+    if _is_straight(dl) or isinstance(dl.dataset, torch.utils.data.IterableDataset):
+        return True
+    return isinstance(_sampler(dl), list | tuple | range)
+
+
+def _sampler(dl: Any) -> Any:
+    """Return what gives the order of PyTorch's loader."""
+    return dl.sampler if dl.batch_sampler is None else getattr(dl.batch_sampler, "sampler", None)
 
 
 def _size(batch: Any) -> int:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from presize.core.errors import DataError, ModelFileError
 from presize.interpret.kept import plain
-from presize.interpret.kept_classes import check_vocab
+from presize.interpret.kept_classes import DIVERGED, check_vocab
 from presize.interpret.kept_columns import Columns
 from presize.interpret.multilabel_counts import BINS, LabelCounts, packed
 from presize.interpret.per_class import ClassFigures
@@ -130,6 +130,8 @@ def _checked(preds: Any, targets: tuple[Any, ...]) -> tuple[Tensor, Tensor]:
         )
     probs = plain(preds)
     low, high = (float(v) for v in probs.aminmax())
+    if math.isnan(low) or math.isnan(high):
+        raise DataError(DIVERGED)
     if not (low >= 0 and high <= 1 + _OVER):
         raise DataError(
             f"The model's outputs go from {low:.3g} to {high:.3g}, so that they are no "

@@ -29,6 +29,7 @@ KIND = "presize predictions"
 FORMAT = 1
 SUFFIX = ".safetensors"
 _PARTS = ("indices", "files")
+_META = ("format", "of", "split", "vocab", "options")
 
 
 def save_interpretation(interp: "Interpretation", path: str | os.PathLike[str]) -> Path:
@@ -84,6 +85,13 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
             f"{path} is a {meta.get('kind') or 'file of another program'}, and no predictions. "
             "Predictions are written by interp.save(path)."
         )
+    missing = [name for name in _META if name not in meta]
+    missing += [name for name in ("losses", *_PARTS) if name not in tensors]
+    if missing:
+        raise ModelFileError(
+            f"{path} lacks {', '.join(missing)}: it was changed since it was written. Make it "
+            "again."
+        )
     if meta["format"] > FORMAT:
         raise ModelFileError(
             f"{path} has the format {meta['format']}, but this presize ({version('presize')}) "
@@ -113,7 +121,15 @@ def made(
     if learn is not None or dl is not None:
         items.dl = _loader(items, meta, learn, dl)
     rest = {name: value for name, value in tensors.items() if name not in _PARTS}
-    interp = cls.from_tensors(rest, items, meta["vocab"], meta["options"])
+    try:
+        interp = cls.from_tensors(rest, items, meta["vocab"], meta["options"])
+    except ModelFileError:
+        raise
+    except (TypeError, ValueError, LookupError, RuntimeError) as error:
+        raise ModelFileError(
+            f"What {path} holds does not go together: {error}. It was changed since it was "
+            "written: make it again."
+        ) from error
     interp.learn = learn
     return interp
 

@@ -31,6 +31,25 @@ class Looks(Callback):
             self.seen.append(self.terminal.lines())
 
 
+class Trains(Callback):
+    """Trains in the midst of a fit, once."""
+
+    def __init__(self):
+        self.done = False
+
+    def after_epoch(self, learn):
+        if not self.done:
+            self.done = True
+            learn.fit(1)
+
+
+def test_a_fit_in_the_midst_of_another_leaves_no_bar(terminal):
+    out = sys.stdout
+    make_learner(Trains()).fit(2)
+    assert sys.stdout is out and not SCREEN._bars
+    assert all("epoch 1/" not in line and "epoch 2/" not in line for line in terminal.lines())
+
+
 def test_a_fit_leaves_the_table_and_what_was_printed(terminal):
     looks = Looks(terminal)
     learn = make_learner(looks)

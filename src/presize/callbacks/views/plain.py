@@ -26,7 +26,7 @@ class PlainView:
         self._print(cells)
 
     def curve(self, curve: Curve) -> None:
-        """Show nothing until the end."""
+        """Show nothing: a log has no drawing."""
 
     def stop(self) -> None:
         """Nothing is left to remove."""
