@@ -299,3 +299,40 @@ def test_another_disk_is_told_before_anything_moves(data, monkeypatch):
     monkeypatch.setattr(pathlib.Path, "stat", stat)
     with pytest.raises(DataError, match="is on another disk than the data"):
         dropped_folder(data)
+
+
+def test_one_file_that_cannot_be_moved_does_not_hold_up_the_others(data, monkeypatch):
+    before, rows = tree(data.parent), dict(csv_of(data))
+    rename = pathlib.Path.rename
+
+    def failing(self, to):
+        if self == data / "cat/a.jpg":
+            raise OSError(18, "Invalid cross-device link")
+        return rename(self, to)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pathlib.Path, "rename", failing)
+        made = apply_decisions(csv_of(data), data)
+    assert len(made.moved) == 2 and csv_of(data)["cat/a.jpg"].decision == "drop"
+    [(name, why)] = made.left
+    assert name == "cat/a.jpg" and why.endswith("cat/a.jpg`: Invalid cross-device link")
+    undo_moves(data, csv_of(data))
+    assert tree(data.parent) == before and dict(csv_of(data)) == rows
+
+
+def test_no_file_is_moved_out_of_the_data_by_a_link(data):
+    (data.parent / "far").mkdir()
+    (data / "fox").symlink_to(data.parent / "far")
+    left = dict(apply_decisions(csv_of(data), data).left)
+    assert left == {"dog/c.jpg": f"the folder `fox` is a link that leads out of `{data}`"}
+    assert (data / "dog/c.jpg").exists() and not list((data.parent / "far").iterdir())
+    (data.parent / "way").symlink_to(data)
+    with pytest.raises(DataError, match="is inside of the data"):
+        dropped_folder(data, data.parent / "way/dropped")
+
+
+def test_a_label_that_is_too_long_for_a_folder_is_told(data):
+    made = csv_of(data)
+    made.decide("cat/c.jpg", "relabel", label="x" * 256, given="cat")
+    told = apply_decisions(made, data)
+    assert [name for name, _ in told.left] == ["cat/c.jpg"] and len(told.moved) == 3

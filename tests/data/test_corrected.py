@@ -194,7 +194,8 @@ def _targets(dsets):
 
 def test_targets_that_are_no_classes_are_only_dropped(picture_folder, decisions):
     block = block_of(decisions, blocks=(ImageBlock, RegressionBlock), get_y=lambda file: 1.5)
-    dsets = block.datasets(picture_folder)
+    with pytest.warns(UserWarning, match="relabels 1 of the items, which changes nothing"):
+        dsets = block.datasets(picture_folder)
     assert (len(dsets.train), len(dsets.valid)) == (23, 11) and float(dsets.train[0][1]) == 1.5
 
 
@@ -281,3 +282,75 @@ def test_an_empty_csv_changes_nothing(picture_folder, tmp_path):
     assert labels(block_of(made.path).datasets(picture_folder)) == labels(
         block_of(None).datasets(picture_folder)
     )
+
+
+def test_labels_of_other_kinds_stay_what_they_are(picture_folder, tmp_path):
+    found = list(get_image_files(picture_folder))
+    made = Decisions(tmp_path / "d.csv")
+    made.decide(found[0], "relabel", label="True")
+    block = block_of(made, get_items=None, splitter=RandomSplitter(seed=1))
+    block.getters[1] = lambda file: file == found[1]
+    assert block.datasets(found).vocab == [False, True]
+    assert [like(o, True) for o in ("True", "False", "maybe")] == [True, False, "maybe"]
+    made.decide(found[0], "relabel", label="1;4")
+    for vocab, learned in ((None, [1, 2, 4]), ([2, 1], [2, 1, 4])):
+        several = block_of(
+            made,
+            get_items=None,
+            blocks=(ImageBlock, MultiCategoryBlock(vocab=vocab)),
+            get_y=lambda file: [1, 2],
+            splitter=lambda items: (range(20), range(20, len(items))),
+        )
+        dsets = several.datasets(found)
+        assert dsets.vocab == learned
+        assert [dsets.vocab[i] for i in dsets.train[0][1].nonzero().flatten()] == [1, 4]
+
+
+def test_targets_that_are_encoded_already(picture_folder, tmp_path):
+    found = list(get_image_files(picture_folder))
+    names = [str(file) for file in found]
+    frame = pd.DataFrame({"name": names, "wild": 0, "big": [0, 1] * (len(found) // 2)})
+    made = Decisions(tmp_path / "d.csv")
+    made.decide(found[0], "relabel", label="wild;big")
+
+    def data():
+        kind = MultiCategoryBlock(encoded=True, vocab=["wild", "big"])
+        columns = {"label_col": ["wild", "big"], "y_block": kind, "item_tfms": Resize(8)}
+        return ImageDataLoaders.from_df(frame, bs=4, num_workers=0, decisions=made, **columns)
+
+    dls = data()
+    hot = {
+        row["name"]: y.tolist()
+        for part in (dls.train_ds, dls.valid_ds)
+        for (_, row), y in zip(part.items.iterrows(), part.tls[1], strict=True)
+    }
+    assert hot[names[0]] == [1, 1] and hot[names[1]] == [0, 1] and hot[names[2]] == [0, 0]
+    made.decide(found[0], "relabel", label="wlid")
+    with pytest.raises(DataError, match="new label `wlid`.*each of the 2 classes.*`wild`"):
+        data()
+
+
+def test_of_several_targets_the_first_is_decided_about(picture_folder, decisions):
+    block = block_of(
+        decisions,
+        blocks=(ImageBlock, CategoryBlock, CategoryBlock),
+        n_inp=1,
+        get_y=[parent_label, lambda file: "odd" if int(file.stem) % 2 else "even"],
+    )
+    dsets = block.datasets(picture_folder)
+    assert [list(tl.vocab) for tl in dsets.tls[1:]] == [["cat", "dog"], ["even", "odd"]]
+    assert sum(map(int, dsets.train.tls[1])) == 13  # 12 dogs, and a cat that is one
+
+
+def test_whole_names_say_nothing_of_the_folder_that_others_are_relative_to(
+    picture_folder, tmp_path
+):
+    made = Decisions(tmp_path / "d.csv", root=picture_folder / "train")
+    made.decide(picture_folder / "train/cat/0.jpg", "drop")
+    far = picture_folder / "valid/cat/1.jpg"
+    made.decide(far, "drop")
+    assert sorted(Path(name).is_absolute() for name in made) == [False, True]
+    items = [*get_image_files(picture_folder / "train"), far]
+    block = block_of(made.path, get_items=None, splitter=RandomSplitter(seed=1))
+    dsets = block.datasets(items)
+    assert len(dsets.train) + len(dsets.valid) == len(items) - 2

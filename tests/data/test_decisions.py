@@ -68,6 +68,27 @@ def test_what_another_wrote_in_between_stays(tmp_path):
     assert set(Decisions.read(tmp_path / "d.csv")) == {"a.jpg", "b.jpg", "c.jpg"}
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there the last one wins")
+def test_processes_that_decide_at_once_lose_nothing(tmp_path):
+    code = (
+        "import sys; from presize.data.decisions import Decisions\n"
+        "made = Decisions(sys.argv[1]); sys.stdin.readline()\n"
+        "for i in range(40): made.decide(f'{sys.argv[2]}{i}.jpg', 'drop')\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "d.csv")]
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    children = [
+        subprocess.Popen([*command, name], stdin=subprocess.PIPE, env=os.environ | paths)
+        for name in "ab"
+    ]
+    for child in children:
+        child.stdin.write(b"go\n")
+        child.stdin.flush()
+    for child in children:
+        child.communicate()
+    assert len(Decisions.read(tmp_path / "d.csv")) == 80
+
+
 def test_threads_lose_nothing(tmp_path):
     made = Decisions(tmp_path / "d.csv")
     threads = [threading.Thread(target=made.decide, args=(f"{i}.jpg", "drop")) for i in range(12)]
@@ -117,6 +138,7 @@ def test_an_empty_file_has_no_decisions(tmp_path):
         (HEAD + "a.jpg,relabel,,pug\n", r"line 2, column 3 \(label\): `a.jpg` is to be relabelled"),
         (HEAD + '"a\nb.jpg",keep\n,drop\n', r"line 4, column 1 \(file\): there is no name"),
         (HEAD + "a.jpg,keep\na.jpg,drop\n", r"line 3, column file: `a.jpg` stands in line 2 alr"),
+        ("file,decision\na.jpg,relabel\n", r"line 2, column \(label\): `a.jpg` is to be relab"),
         ("fname,label\n1.jpg,cat\n", r"line 1: there is no column `file`.*fname, label"),
     ],
 )
@@ -192,3 +214,34 @@ def test_names_that_are_no_text_come_back(tmp_path):
     name = os.fsdecode(b"caf\xe9.jpg")
     Decisions(tmp_path / "d.csv").decide(name, "drop")
     assert list(Decisions.read(tmp_path / "d.csv")) == [name]
+
+
+@pytest.mark.parametrize("name", ["a\rb.jpg", "a\r\nb.jpg", 'a\nb,;\t".jpg'])
+def test_names_with_line_ends_come_back(tmp_path, name):
+    made = Decisions(tmp_path / "d.csv")
+    made.decide(name, "drop")
+    made.decide("plain.jpg", "keep")
+    assert list(Decisions.read(tmp_path / "d.csv")) == [name, "plain.jpg"]
+    assert "\nplain.jpg,keep" in made.path.read_text()  # and only what needs it is in quotes
+
+
+def test_a_file_is_named_by_the_data_also_from_a_folder_inside_of_it(tmp_path, monkeypatch):
+    (tmp_path / "data/train/pug").mkdir(parents=True)
+    (tmp_path / "data/train/pug/1.jpg").touch()
+    made = Decisions(tmp_path / "d.csv", root=tmp_path / "data")
+    monkeypatch.chdir(tmp_path / "data/train")
+    made.decide("train/pug/1.jpg", "drop")
+    made.decide("pug/1.jpg", "keep")  # the same, relative to the current folder
+    assert {k: v.decision for k, v in made.items()} == {"train/pug/1.jpg": "keep"}
+
+
+def test_a_change_and_what_it_takes_back_are_one(tmp_path):
+    made = Decisions(tmp_path / "d.csv")
+    made.decide("a.jpg", "drop")
+    made.put([Decision("b.jpg", "keep")], forgotten=["a.jpg"])
+    assert list(Decisions.read(made.path)) == ["b.jpg"]
+
+
+def test_a_folder_is_no_file_of_decisions(tmp_path):
+    with pytest.raises(DataError, match="is a folder: name the CSV file of decisions"):
+        Decisions(tmp_path)

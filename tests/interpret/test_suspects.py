@@ -141,6 +141,46 @@ def test_several_labels(picture_folder):
     assert top.given == "dog;old" and top.file.endswith("cat/1.jpg")
 
 
+def test_no_label_at_all_is_no_label_to_choose(picture_folder):
+    class Mute(Stripes):
+        def forward(self, x):
+            return super().forward(x) * 0 - 9  # none of the labels, of any picture
+
+    dls = DataBlock(
+        (ImageBlock, MultiCategoryBlock),
+        get_items=get_image_files,
+        splitter=GrandparentSplitter(),
+        get_y=lambda file: [file.parent.name],
+        item_tfms=Resize(32),
+    ).dataloaders(picture_folder, bs=8, num_workers=0, device="cpu")
+    learn = Learner(dls, Mute(), loss_func=nn.BCEWithLogitsLoss())
+    found = suspects(learn, top_losses=2, copies=False, label_errors=False, show=False)
+    assert len(found) and all(one.likely == () for one in found)
+
+
+@pytest.mark.parametrize(
+    ("again", "note"),
+    [("a", None), ("b", "one file, named more than once, also labelled ")],
+)
+def test_a_file_that_is_named_twice_is_no_copy(picture_folder, again, note):
+    files = list(get_image_files(picture_folder))
+    labels = ["a", "b"] * (len(files) // 2)
+    dls = ImageDataLoaders.from_lists(
+        picture_folder,
+        [*files, files[0]],
+        [*labels, again],
+        valid_pct=0.1,
+        seed=4,
+        item_tfms=Resize(8),
+        bs=4,
+        num_workers=0,
+    )
+    assert str(files[0]) not in map(str, (item[0] for item in dls.valid_ds.items))
+    found = suspects(data=dls, show=False)
+    assert [(one.file, one.group) for one in found] == [(str(files[0]), None)] * bool(note)
+    assert all(one.notes[0].startswith(note) and one.reasons == ("duplicate",) for one in found)
+
+
 def test_the_folder_of_the_data_is_what_the_files_have_in_common(picture_folder):
     files = list(get_image_files(picture_folder / "train"))
     dls = ImageDataLoaders.from_path_func(

@@ -47,7 +47,7 @@ def dropped_folder(root: AnyPath, dropped: AnyPath | None = None) -> pathlib.Pat
     if not top.is_dir():
         raise DataError(f"There is no folder `{root}` whose files could be moved.")
     made = pathlib.Path(whole(dropped)) if dropped else top.with_name(f"{top.name}-dropped")
-    if made == top or top in made.parents:
+    if made.resolve().is_relative_to(top.resolve()):
         raise DataError(
             f"`{made}` is inside of the data, `{top}`, where what is dropped would be found again. "
             "Name a folder beside it."
@@ -75,8 +75,8 @@ def apply_decisions(decisions: Decisions, root: AnyPath, dropped: AnyPath | None
 
     Raises:
         DataError: see `dropped_folder`; or taking back has been begun and not ended.
-        OSError: a file cannot be moved. What is done so far is in the journal: call it again to
-            go on, or `undo_moves`.
+        OSError: the journal or the CSV cannot be written. What is done so far is in the journal:
+            call it again to go on, or `undo_moves`.
     """
     top, aside = pathlib.Path(whole(root)), dropped_folder(root, dropped)
     moved: list[Move] = []
@@ -111,7 +111,7 @@ def undo_moves(
 
     Raises:
         DataError: nothing has been moved.
-        OSError: a file cannot be moved; call it again to go on.
+        OSError: the journal or the CSV cannot be written; call it again to go on.
     """
     top, aside = pathlib.Path(whole(root)), dropped_folder(root, dropped)
     found = journals(top, aside)
@@ -177,8 +177,11 @@ def _move(old: pathlib.Path, new: pathlib.Path) -> str:
         return f"`{new}` is there already" if here else ""
     if not here:
         return "it is no longer there"
-    new.parent.mkdir(parents=True, exist_ok=True)
-    old.rename(new)
+    try:
+        new.parent.mkdir(parents=True, exist_ok=True)
+        old.rename(new)
+    except OSError as error:  # another disk, a name that is too long, a folder of somebody else
+        return f"it cannot be moved to `{new}`: {error.strerror}"
     return ""
 
 

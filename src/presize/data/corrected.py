@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from presize.core.collections import L
-from presize.core.errors import DataError
+from presize.core.errors import DataError, did_you_mean
 from presize.core.pipeline import Pipeline
 from presize.core.transform import ItemTransform, Transform
 from presize.data.blame import brief
@@ -20,14 +20,16 @@ from presize.data.blockparts import Getter, as_getter
 from presize.data.decisionrows import Decision
 from presize.data.decisions import Decisions
 from presize.data.filenames import AnyPath, is_whole, slashed, whole
+from presize.data.labelcheck import label_list
 from presize.data.labels import ColReader
 from presize.data.rows import Rows
 from presize.data.stream.itemstream import ItemStream
 from presize.data.table import Table
-from presize.data.vocab import Categorize, MultiCategorize
+from presize.data.vocab import Categorize, EncodedMultiCategorize, MultiCategorize
 from presize.data.warned import warn_user
 
 _SHOWN = 5
+_ENCODERS = (Categorize, MultiCategorize, EncodedMultiCategorize)
 
 
 class Correction:
@@ -71,16 +73,36 @@ class Correction:
             taking: those that take the label out of an item.
             tfms: those that follow, which encode it.
         """
-        kinds = [f for f in tfms if isinstance(f, Categorize | MultiCategorize)]
-        if not self.labels or not kinds:
+        if not self.labels:
             return [*taking, *tfms]
-        several = isinstance(kinds[0], MultiCategorize)
+        kinds = [f for f in tfms if isinstance(f, _ENCODERS)]
+        if not kinds:
+            warn_user(
+                f"`{self.name}` relabels {len(self.labels)} of the items, which changes nothing: "
+                "the first target of this data is no class."
+            )
+            return [*taking, *tfms]
+        several = not isinstance(kinds[0], Categorize)
         new = [d.labels if several else [d.label] for d in self.labels.values()]
         wanted = list(dict.fromkeys(label for labels in new for label in labels))
         plain = bool(taking) and isinstance(getattr(taking[0], "function", None), ColReader)
         first = Relabelled(taking, self.file_of, self.labels, several)
         first.by_columns = self.file_of.by_columns and plain and len(taking) == 1
+        if isinstance(kinds[0], EncodedMultiCategorize):
+            first.classes = self._all_known(kinds[0].spec()["vocab"], wanted)
+            return [first, *tfms]
         return [first, *(_joined(f, wanted) if f is kinds[0] else f for f in tfms)]
+
+    def _all_known(self, vocab: Any, wanted: Sequence[str]) -> list[str]:
+        """Return the names of classes that have a place each, and so can get no other."""
+        names = list(map(str, vocab))
+        for label in wanted:
+            if label not in names:
+                raise DataError(
+                    f"`{self.name}` has the new label `{label}`, but the targets are 0 or 1 for "
+                    f"each of the {len(names)} classes that are known.{did_you_mean(label, names)}"
+                )
+        return names
 
 
 class Relabelled(ItemTransform):
@@ -94,6 +116,8 @@ class Relabelled(ItemTransform):
     """
 
     by_columns = False
+    classes: Sequence[str] | None = None
+    """Of targets that are 0 or 1 for each."""
 
     def __init__(
         self,
@@ -114,7 +138,12 @@ class Relabelled(ItemTransform):
         found = self.labels.get(self.file_of(x))
         if found is None:
             return value
-        return found.labels if self.several else like(found.label, value)
+        if self.classes is not None:
+            return [float(label in found.labels) for label in self.classes]
+        if not self.several:
+            return like(found.label, value)
+        given = next(iter(label_list(value)), None)
+        return [like(label, given) for label in found.labels]
 
     def spec(self) -> dict[str, Any]:
         """Return what tells the new labels: a run that is gone on with has to have the same."""
@@ -126,6 +155,8 @@ class Relabelled(ItemTransform):
 def like(label: str, value: Any) -> Any:
     """Return a label of a CSV file as the kind of thing that another label is: 3, not "3"."""
     plain = value.item() if hasattr(value, "item") and not hasattr(value, "iloc") else value
+    if type(plain) is bool:
+        return {"True": True, "False": False}.get(label, label)
     for kind in (int, float):
         if type(plain) is kind:
             try:
@@ -216,10 +247,11 @@ def _root_of(
     That is the first of `roots` under which a name is one of the items. Else it is looked for above
     the items: the folder under which the most names are found.
     """
+    names = [name for name in names if not is_whole(name)]
     for root in roots:
         if any(whole(name, root) in place for name in names):
             return whole(root)
-    relative = {PurePosixPath(name).parts: name for name in names if not is_whole(name)}
+    relative = {PurePosixPath(name).parts for name in names}
     ends = {parts[-1] for parts in relative if parts}
     votes: Counter[str] = Counter()
     for file in place:
@@ -267,7 +299,7 @@ def _joined(f: Any, labels: Sequence[str]) -> Any:
         return f
     classes = [o for o in f.vocab if not (f.add_na and o == f.vocab[0])]
     known = {str(o) for o in classes}
-    new = [label for label in labels if label not in known]
+    new = [like(label, next(iter(classes), None)) for label in labels if label not in known]
     if not new:
         return f
     if isinstance(f, Categorize):

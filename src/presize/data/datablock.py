@@ -71,7 +71,7 @@ class DataBlock:
         get_y: the same for the targets.
         decisions: the CSV file that `learn.clean` or `presize clean` writes, or a `Decisions`: the
             pictures that it drops are left out of the sets that the splitter makes, and those that
-            it relabels have their new labels. It is read whenever the data is.
+            it relabels have their new labels, as the first target. It is read whenever the data is.
 
     Raises:
         ValueError: counts of blocks, inputs and functions that do not fit together.
@@ -262,7 +262,7 @@ class DataBlock:
         getter = self._getter(i, items)
         taking = [] if getter is None else as_getter(getter)
         encoding = list(map(copied, with_classes(self.blocks[i], getter)))
-        if corrected is None or i < self.n_inp:
+        if corrected is None or i != self.n_inp:  # one label is decided about, the first target
             return [*taking, *encoding]
         return corrected.labelled(Pipeline(taking).fs, encoding)
 

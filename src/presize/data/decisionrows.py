@@ -83,9 +83,13 @@ def checked(row: Decision, where: str = "") -> Decision:
 def to_text(rows: Iterable[Decision]) -> bytes:
     """Return the CSV file of decisions."""
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows([getattr(row, name) for name in COLUMNS] for row in rows)
+    plain = csv.writer(out, lineterminator="\n")
+    # Python before 3.13 leaves a carriage return bare, and would read it as the end of the line.
+    quoted = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_ALL)
+    plain.writerow(COLUMNS)
+    for row in rows:
+        cells = [getattr(row, name) for name in COLUMNS]
+        (quoted if any("\r" in cell for cell in cells) else plain).writerow(cells)
     return out.getvalue().encode(**_ENCODING)
 
 
@@ -143,8 +147,9 @@ def _row(cells: Sequence[str], places: dict[str, int], name: str, line: int) -> 
         return cells[place] if place < len(cells) else ""
 
     word = cell("decision").strip().lower()
-    place = places["label" if word == "relabel" else "decision" if cell("file") else "file"]
-    where = f"`{name}`, line {line}, column {place + 1} ({_name_at(places, place)}): "
+    column = "label" if word == "relabel" else "decision" if cell("file") else "file"
+    number = f" {places[column] + 1}" if column in places else ""
+    where = f"`{name}`, line {line}, column{number} ({column}): "
     row = Decision(
         cell("file"),
         cast(Choice, word),
@@ -152,10 +157,6 @@ def _row(cells: Sequence[str], places: dict[str, int], name: str, line: int) -> 
         *map(cell, ("given", "reason", "time")),
     )
     return checked(row, where)
-
-
-def _name_at(places: dict[str, int], place: int) -> str:
-    return next(column for column, there in places.items() if there == place)
 
 
 def _refuse_second(

@@ -19,8 +19,8 @@ from typing import Any
 
 from presize.core.errors import DataError
 from presize.data.decisionrows import Choice, Decision, decided_now, from_text, to_text
-from presize.data.filenames import AnyPath, below, slashed, whole
-from presize.data.rewriting import rewrite
+from presize.data.filenames import AnyPath, below, is_whole, slashed, whole
+from presize.data.rewriting import one_at_a_time, rewrite
 
 
 class DecisionsNotFoundError(DataError, FileNotFoundError):
@@ -46,7 +46,7 @@ class Decisions(Mapping[str, Decision]):
         self.root = None if root is None else pathlib.Path(whole(root))
         self._lock = threading.RLock()
         self._rows: dict[str, Decision] = {}
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, ...] | None = None
         self.refresh()
 
     @classmethod
@@ -73,6 +73,8 @@ class Decisions(Mapping[str, Decision]):
         text = os.fspath(file)
         if self.root is None or slashed(text) in self._rows:
             return slashed(text)
+        if not is_whole(text) and os.path.lexists(whole(text, self.root)):
+            return self._named(text)  # also where the current folder is below the root
         return below(whole(text), self.root) or self._named(text)
 
     def _named(self, name: str) -> str:
@@ -109,17 +111,21 @@ class Decisions(Mapping[str, Decision]):
 
     def forget(self, *files: AnyPath) -> None:
         """Take back what was decided about files, and write the CSV."""
-        with self._lock:
-            self.refresh()
-            keys = {self.key(file) for file in files}
-            self._write({k: v for k, v in self._rows.items() if k not in keys})
+        self.put([], files)
 
-    def put(self, rows: Iterable[Decision]) -> None:
-        """Write decisions as they are, in place of earlier ones about the same files."""
-        with self._lock:
+    def put(self, rows: Iterable[Decision], forgotten: Iterable[AnyPath] = ()) -> None:
+        """Write decisions as they are, in place of earlier ones about the same files.
+
+        Args:
+            rows: the decisions.
+            forgotten: files about which nothing is decided any more.
+        """
+        with self._lock, one_at_a_time(self.path):
             self.refresh()
+            gone = {self.key(file) for file in forgotten}
+            left = {file: row for file, row in self._rows.items() if file not in gone}
             named = (replace(row, file=self._named(row.file)) for row in rows)
-            self._write(self._rows | {row.file: row for row in named})
+            self._write(left | {row.file: row for row in named})
 
     def of(self, file: AnyPath) -> Decision | None:
         """Return what was decided about a file, or None."""
@@ -148,6 +154,8 @@ class Decisions(Mapping[str, Decision]):
             stamp = _stamp(self.path)
             if stamp == self._seen:
                 return
+            if self.path.is_dir():
+                raise DataError(f"`{self.path}` is a folder: name the CSV file of decisions.")
             rows = [] if stamp is None else from_text(self.path.read_bytes(), str(self.path))
             self._rows = {self._named(row.file): row for row in rows}
             self._seen = stamp
@@ -170,9 +178,9 @@ class Decisions(Mapping[str, Decision]):
         self._rows, self._seen = rows, _stamp(self.path)
 
 
-def _stamp(path: pathlib.Path) -> tuple[int, int] | None:
+def _stamp(path: pathlib.Path) -> tuple[int, ...] | None:
     try:
         status = path.stat()
     except FileNotFoundError:
         return None
-    return status.st_mtime_ns, status.st_size
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -10,8 +10,10 @@ from presize.data.filenames import below
 from presize.data.journal import Move, Place
 
 Refused = list[tuple[str, str]]
-# What Windows does not take in names, and `/` everywhere. A dot in front would hide the class.
-_ODD = set('<>:"/\\|?*') | {chr(code) for code in range(32)}
+_LONGEST = 255  # bytes of a name, on all usual disks
+# What Windows does not take in names, `/` everywhere, and `;`, which is between several labels. A
+# dot in front would hide the class.
+_ODD = set('<>:"/\\|?*;') | {chr(code) for code in range(32)}
 
 
 def plan_moves(
@@ -69,9 +71,16 @@ def _refusal(row: Decision, name: str | None, root: pathlib.Path, tops: set[path
             "from the CSV"
         )
     label = row.label
-    if _ODD & set(label) or label.startswith(".") or label != label.strip(" .") or ";" in label:
+    if not _is_folder_name(label):
         return f"`{label}` is no name for a folder of a class"
+    if not (file.parent.parent / label).resolve().is_relative_to(root.resolve()):
+        return f"the folder `{label}` is a link that leads out of `{root}`"
     return ""
+
+
+def _is_folder_name(label: str) -> bool:
+    odd = _ODD & set(label) or label.startswith(".") or label != label.strip(" .")
+    return not odd and len(os.fsencode(label)) <= _LONGEST
 
 
 def _free(wanted: Place, folders: dict[str, pathlib.Path], taken: set[Place]) -> Place:

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import sys
+from collections.abc import Iterator
 
 
 def rewrite(path: pathlib.Path, data: bytes) -> None:
@@ -30,6 +31,32 @@ def rewrite(path: pathlib.Path, data: bytes) -> None:
     finally:
         part.unlink(missing_ok=True)
     folder_to_disk(path.parent)
+
+
+@contextlib.contextmanager
+def one_at_a_time(path: pathlib.Path) -> Iterator[None]:
+    """Read and rewrite a file while no other process or thread does: else one would be lost.
+
+    They wait for each other by the folder, so that no other file is left. Windows cannot do that:
+    there the last one wins.
+
+    Raises:
+        OSError: there is no folder for the file, and none can be made.
+    """
+    folder = path.resolve().parent
+    folder.mkdir(parents=True, exist_ok=True)
+    if sys.platform == "win32":
+        yield
+        return
+    import fcntl
+
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network disks have no locks
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def folder_to_disk(folder: pathlib.Path) -> None:

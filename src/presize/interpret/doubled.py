@@ -17,8 +17,11 @@ TWO_LABELS, LEAK, REPEATED = 0.98, 0.95, 0.6
 def doubled(data: "Collection", group: "Group") -> Iterator[tuple[int, str, float, list[str]]]:
     """Yield for each picture of a group its position, a note, how grave it is, and other labels.
 
-    Mirrored copies may well have different labels: left and right hands, b and d.
+    Mirrored copies may well have different labels: left and right hands, b and d. One file that the
+    data names several times, with one label and in one set, is meant to be there so often.
     """
+    n_files = len({data.entries[i].source for i in group.members})
+    kind = _kind(group) if n_files > 1 else "one file, named more than once"
     sides = dict(zip(group.members, group.sides, strict=True))
     for i in group.members:
         others = [j for j in group.members if j != i]
@@ -29,11 +32,11 @@ def doubled(data: "Collection", group: "Group") -> Iterator[tuple[int, str, floa
         other_splits = sorted(splits - {data.entries[i].split})
         if data.entries[i].labels and others_labels:
             names = ", ".join(map(label_text, others_labels))
-            yield i, f"{_kind(group)}, also labelled {names}", TWO_LABELS, others_labels
+            yield i, f"{kind}, also labelled {names}", TWO_LABELS, others_labels
         elif other_splits:
-            yield i, f"{_kind(group)}, also in {', '.join(other_splits)}", LEAK, []
-        else:
-            yield i, f"{_kind(group)}, there {len(group.members)} times", REPEATED, []
+            yield i, f"{kind}, also in {', '.join(other_splits)}", LEAK, []
+        elif n_files > 1:
+            yield i, f"{kind}, there {n_files} times", REPEATED, []
 
 
 def _kind(group: "Group") -> str:

@@ -169,7 +169,8 @@ def _from_check(
         for i, note, score, others in doubled(collection, group):
             found.add(files[i], "duplicate", note, score)
             found.guess(files[i], [(label, None) for label in others])
-            found.groups[files[i]] = number
+            if len({files[j] for j in group.members}) > 1:
+                found.groups[files[i]] = number
     found.reasons.pop("", None)
 
 
@@ -226,8 +227,8 @@ def _guesses(interp: Any, row: int, names: Sequence[str]) -> list[tuple[str, flo
     if hasattr(interp, "top_classes"):
         classes, chances = interp.top_classes[row].tolist(), interp.top_probs[row].tolist()
         return [(names[c], p) for c, p in zip(classes, chances, strict=True) if p >= 0.02]
-    if interp.task == "multilabel":
-        return [(";".join(interp.names_of(row)[0].split("; ")), None)]
+    if interp.task == "multilabel" and (labels := interp.labels_of(row)[0]):
+        return [(";".join(map(str, labels)), None)]
     return []
 
 

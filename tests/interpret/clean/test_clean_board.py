@@ -96,3 +96,10 @@ def test_the_summary_counts(board):
     board.decide([{"id": 1, "decision": "keep"}, {"id": 2, "decision": "drop"}])
     board.decisions.decide("elsewhere.jpg", "drop")
     assert board.summary() == "2 of 9 decided (1 keep, 2 drop)"
+
+
+def test_undo_leads_back_to_what_another_has_decided(board):
+    Decisions(board.decisions.path, board.decisions.root).decide("pug/a.jpg", "drop")
+    board.decide([{"id": 1, "decision": "keep"}])
+    assert board.undo()["changes"] == [{"id": 1, "decision": "drop", "label": ""}]
+    assert rows(board) == {"pug/a.jpg": ("drop", "")}

@@ -12,6 +12,8 @@ import torch
 from torch import nn
 
 from presize.core.errors import DataError
+from presize.data.decisionrows import Decision
+from presize.data.decisions import Decisions
 from presize.data.folders import ImageDataLoaders
 from presize.data.resize import Resize
 from presize.interpret.clean.cleaner import Cleaner, clean
@@ -89,3 +91,12 @@ def test_the_whole_way_from_a_wrong_label_to_data_that_is_clean(
     learn.dls = dls
     with clean(learn, tmp_path / "d.csv", show=False, open_browser=False) as again:
         assert len(again.suspects) == 0
+
+
+def test_decisions_about_other_data_are_told(found, tmp_path):
+    made = Decisions(tmp_path / "d.csv", tmp_path / "cars")
+    made.decide("red/1.jpg", "drop")
+    with pytest.warns(UserWarning, match="None of the 1 decisions in .*give another file"):
+        Cleaner(found, made.path).stop()
+    made.put([Decision("pug/a.jpg", "keep")])
+    Cleaner(found, made.path).stop()  # some are about these pictures

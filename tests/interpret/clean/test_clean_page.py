@@ -34,6 +34,18 @@ def saved(cleaner, n: int) -> dict[str, tuple[str, str]]:
     raise AssertionError(f"{len(rows)} decisions, not {n}")
 
 
+def until(page, expression: str) -> None:
+    """Wait until JavaScript is true (`wait_for_function` polls by `eval`, which the page forbids).
+
+    Raises:
+        AssertionError: it is not, in 10 seconds.
+    """
+    end = time.monotonic() + 10
+    while not page.evaluate(expression):
+        assert time.monotonic() < end, expression
+        time.sleep(0.02)
+
+
 def current(page) -> int:
     return int(page.evaluate("document.activeElement.closest('.card')?.dataset.id ?? -1"))
 
@@ -56,8 +68,9 @@ def test_all_that_is_suspect_is_shown_and_names_are_text(page, show):
     assert page.locator(".card").nth(5).locator(".name").inner_text().startswith("boxer/<script>")
     assert page.locator(".card script, .card b").count() == 0
     assert page.locator("#count").inner_text() == "0 of 9 decided"
-    page.wait_for_function(
-        "[...document.querySelectorAll('.card img')].slice(0, 5).every(i => i.naturalWidth > 60)"
+    until(
+        page,
+        "[...document.querySelectorAll('.card img')].slice(0, 5).every(i => i.naturalWidth > 60)",
     )
     assert page.locator(".card").first.locator("img").count() == 0  # of the broken one
     assert current(page) == 0
@@ -229,14 +242,14 @@ def test_the_whole_picture_is_looked_at_and_decided_about(page, show):
     cleaner = show()
     press(page, "ArrowRight", "Enter")
     assert page.locator("#look").is_visible()
-    page.wait_for_function("document.querySelector('#look-picture').naturalWidth === 81")
+    until(page, "document.querySelector('#look-picture').naturalWidth === 81")
     assert "pug/a.jpg · pug · same" in page.locator("#look-text").inner_text()
     press(page, "d")
     assert "boxer/a.jpg" in page.locator("#look-text").inner_text()
     press(page, "ArrowRight")
     assert "pug/b.jpg" in page.locator("#look-text").inner_text()
     press(page, "Escape")
-    page.wait_for_function("document.activeElement.closest('.card')?.dataset.id === '3'")
+    until(page, "document.activeElement.closest('.card')?.dataset.id === '3'")
     assert saved(cleaner, 1) and not page.locator("#look").is_visible()
 
 
@@ -288,6 +301,16 @@ def test_what_is_decided_is_told_to_who_cannot_see_it(page, show):
     label = page.locator(".card").nth(1).get_attribute("aria-label")
     assert label == "pug/a.jpg. labelled pug. same. Dropped"
     assert page.locator(".card").nth(1).locator(".drop").get_attribute("aria-pressed") == "true"
+
+
+def test_all_that_can_be_used_has_a_name(page, show):
+    """In the tree that Chromium gives to screen readers."""
+    show()
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    used = {"button", "searchbox", "progressbar", "list", "group"}
+    told = [(n["role"]["value"], n["name"]["value"]) for n in nodes if not n["ignored"]]
+    assert [one for one in told if one[0] in used and not one[1].strip()] == []
+    assert ("searchbox", "Find a name or a label") in told
 
 
 def test_a_csv_that_cannot_be_written_is_told_and_nothing_looks_saved(page, show):

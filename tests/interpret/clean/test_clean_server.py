@@ -144,3 +144,22 @@ def test_an_old_address_is_told_so(opened, found, tmp_path):
         connection.close()
     finally:
         second.stop()
+
+
+def test_at_the_usual_port_browsers_leave_it_out(ask):
+    server = ask.cleaner._server
+    port, server.server_port = server.server_port, 80
+    try:
+        assert ask("GET", "/TOKEN/state", Host="127.0.0.1")[0] == 200
+        assert ask("POST", "/TOKEN/decide", DROP, Host="localhost", **JSON)[0] == 200
+        assert ask("GET", "/TOKEN/state", Host="evil.example")[0] == 404
+        assert ask("GET", "/TOKEN/state", Host=f"127.0.0.1:{port}")[0] == 404
+    finally:
+        server.server_port = port
+
+
+def test_numbers_and_nesting_without_end_are_refused(ask, capfd):
+    assert ask("GET", "/TOKEN/small/" + "9" * 5000)[0] == 404
+    assert ask("POST", "/TOKEN/decide", "x", Content_Length="9" * 5000, **JSON)[0] == 403
+    assert ask("POST", "/TOKEN/decide", "[" * 100_000, **JSON)[0] == 403
+    assert capfd.readouterr().err == ""

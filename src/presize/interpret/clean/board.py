@@ -73,6 +73,7 @@ class Board:
             OSError: the CSV cannot be written; nothing is changed.
         """
         with self._lock:
+            self.decisions.refresh()  # or undo would not lead back to what another has decided
             rows = {self._number(change): self._row(change) for change in changes}
             before = [(i, self.decisions.of(self.file(i))) for i in rows]
             self._write(rows)
@@ -97,10 +98,8 @@ class Board:
         return f"{done:,} of {len(self.suspects):,} decided{told}"
 
     def _write(self, rows: Mapping[int, Decision | None]) -> None:
-        self.decisions.put([row for row in rows.values() if row is not None])
         gone = [self.file(i) for i, row in rows.items() if row is None]
-        if gone:
-            self.decisions.forget(*gone)
+        self.decisions.put([row for row in rows.values() if row is not None], gone)
 
     def _number(self, change: Mapping[str, Any]) -> int:
         number = change["id"]

@@ -1,5 +1,6 @@
 """`Cleaner`: the page while it is open, from Python's side."""
 
+import os
 import threading
 import weakref
 import webbrowser
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from presize.data.decisions import Decisions
 from presize.data.filenames import AnyPath
+from presize.data.warned import warn_user
 from presize.interpret.clean.board import Board
 from presize.interpret.clean.server import CleanServer
 from presize.interpret.suspects import Suspects, suspects
@@ -37,6 +39,7 @@ class Cleaner:
 
     def __init__(self, found: Suspects, out: AnyPath = "decisions.csv", *, port: int = 0) -> None:
         self.suspects, self.decisions = found, Decisions(out, root=found.root)
+        _warn_of_other_data(self.decisions)
         self._over = threading.Event()
         self.board = Board(found, self.decisions)
         self._server = CleanServer(self.board, port, self._over.set)
@@ -132,6 +135,18 @@ def clean(
     if open_browser:
         cleaner.open()
     return cleaner
+
+
+def _warn_of_other_data(decisions: Decisions) -> None:
+    """Warn if the decisions that are there already seem to be about other files."""
+    root = decisions.root
+    if root is None or not decisions or any(os.path.lexists(root / name) for name in decisions):
+        return
+    warn_user(
+        f"None of the {len(decisions)} decisions in `{decisions.path}` is about a file that is in "
+        f"`{root}`. If they are about other data, stop, and give another file for these: out=, or "
+        "--out."
+    )
 
 
 def _close(server: CleanServer) -> None:

@@ -131,13 +131,14 @@ class _Handler(BaseHTTPRequestHandler):
             return self._send(HTTPStatus.OK, _KINDS[name.rpartition(".")[2]], body)
         if path == "state":
             return self._json(HTTPStatus.OK, self._state())
-        if kind in ("small", "large") and number.isdecimal():
+        if kind in ("small", "large") and _is_number(number):
             return self._picture(int(number), SMALL if kind == "small" else LARGE)
         return self._json(HTTPStatus.NOT_FOUND, {"error": "There is nothing at this address."})
 
     def do_POST(self) -> None:
-        path, told = self._path(), self._told()
-        if path not in ("decide", "undo", "done") or told is None:
+        path = self._path()
+        told = self._told() if path in ("decide", "undo", "done") else None
+        if told is None:
             self.close_connection = True
             return self._json(HTTPStatus.FORBIDDEN, {"error": "This request is not answered."})
         board = self.server.board
@@ -161,8 +162,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _path(self) -> str | None:
         """Return what is asked for, without the token; None for who may not ask."""
-        names = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}
-        if self.headers.get("Host") not in names:
+        name, _, port = self.headers.get("Host", "").partition(":")
+        if name not in (HOST, "localhost") or (port or "80") != str(self.server.server_port):
             return None
         token, slash, path = self.path.partition("?")[0][1:].partition("/")
         same = hmac.compare_digest(token.encode(), self.server.token.encode())
@@ -176,13 +177,13 @@ class _Handler(BaseHTTPRequestHandler):
         if (
             origin not in (None, f"http://{host}")
             or self.headers.get_content_type() != "application/json"
-            or not length.isdecimal()
+            or not _is_number(length)
             or int(length) > _MOST_BYTES
         ):
             return None
         try:
             told = json.loads(self.rfile.read(int(length)))
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return told if isinstance(told, dict) else None
 
@@ -207,3 +208,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:
         """Print nothing: requests come by the hundred."""
+
+
+def _is_number(text: str) -> bool:
+    """Return whether a text is a number that `int` takes in no time."""
+    return text.isdecimal() and len(text) < 10

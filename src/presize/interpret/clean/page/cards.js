@@ -44,8 +44,9 @@ export function draw(grid) {
 
 function name(frame) {
   const n = frame.querySelectorAll(".card").length;
-  frame.querySelector(".group-title").append(
-    n === 1 ? "The other copies are not listed" : `${n} pictures that show the same`);
+  const title = n === 1 ? "The other copies are not listed" : `${n} pictures that show the same`;
+  frame.querySelector(".group-title").append(title);
+  frame.querySelector(".group").ariaLabel = title;
   frame.style.setProperty("--members", Math.min(n, 4));
 }
 
