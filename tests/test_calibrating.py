@@ -179,6 +179,13 @@ def test_weights_that_change_drop_it(learn):
         learn.fit(1)  # and nothing is said, as there is none
 
 
+def test_a_fit_that_cannot_begin_leaves_it(learn):
+    found = calibrate(learn)
+    with pytest.raises(ValueError), learn.no_logging():
+        learn.fit(1, lr=[1e-3, 1e-3, 1e-3, 1e-3, 1e-3])  # more rates than there are groups
+    assert learn.calibration is found
+
+
 def test_a_search_for_the_rate_leaves_it(learn):
     found = calibrate(learn)
     with learn.no_bar():
@@ -248,6 +255,48 @@ def test_one_class_against_all_others(learn):
     assert torch.equal(is_unknown, 1 - preds.amax(1) > found.threshold)
 
 
+class BothHeads(nn.CrossEntropyLoss):
+    """A loss that takes two targets."""
+
+    def forward(self, pred, target, other):
+        return F.cross_entropy(pred, target)
+
+
+class TooSure(nn.Module):
+    """Gives four times its inputs."""
+
+    def forward(self, x):
+        return 4 * x
+
+
+@pytest.mark.parametrize("c", [1, 3])
+@pytest.mark.parametrize("flat", [True, False])
+def test_labels_of_plain_tensors_are_known_by_their_loss(c, flat):
+    """One output, 0 or 1, or several of them; the data does not say what its task is."""
+    draws = torch.Generator().manual_seed(0)
+    z = torch.randn(600, c, generator=draws)
+    y = torch.bernoulli(z.sigmoid(), generator=draws)
+    y = y.flatten().long() if flat and c == 1 else y
+    batches = [(z[:300], y[:300]), (z[300:], y[300:])]
+    learn = Learner(DataLoaders(batches, batches), TooSure(), BCEWithLogitsLossFlat())
+    found = calibrate(learn)
+    assert found.temperature == pytest.approx(4, rel=0.3) and found.unknown is None
+    assert found.after.nll < found.before.nll
+    assert torch.allclose(learn.get_preds()[0], (4 * z / found.temperature).sigmoid(), atol=1e-6)
+    with pytest.raises(ValueError, match="no label is above 0.5"):
+        calibrate(Learner(learn.dls, nn.Linear(c, c), learn.loss_func), unknown="features")
+    if c == 1:
+        with pytest.raises(DataError, match="All 300 items to calibrate on are of one class"):
+            calibrate(learn, [(z[:300], y[:300] * 0)])
+
+
+def test_what_is_unknown_is_told_by_the_models_own_probabilities(learn):
+    calibrate(learn, coverage=0.8)
+    preds, _, is_unknown = learn.get_preds(with_unknown=True)
+    raw, _, again = learn.get_preds(with_unknown=True, act=noop)
+    assert torch.equal(again, is_unknown) and not torch.allclose(raw, preds)
+
+
 def test_a_loader_of_ones_own_and_log_probabilities(learn):
     learn.model.append(nn.LogSoftmax(1))
     learn.loss_func = nn.NLLLoss()
@@ -280,7 +329,7 @@ def test_what_cannot_be_calibrated_is_told(learn, pictures):
         calibrate(learn, learn.dls.test_dl(files))
     with pytest.raises(DataError, match="All 50 items to calibrate on are of one class"):
         calibrate(learn, learn.dls.test_dl(files[:50], with_labels=True))
-    with pytest.raises(DataError, match="the validation set is empty"):
+    with pytest.raises(DataError, match="There is nothing to calibrate on: the loader is empty"):
         calibrate(learn, learn.dls.test_dl([], with_labels=True))
     alone = Learner(DataLoaders(learn.dls.train, None), learn.model, nn.CrossEntropyLoss())
     with pytest.raises(DataError, match="the validation set is empty"):
@@ -288,6 +337,10 @@ def test_what_cannot_be_calibrated_is_told(learn, pictures):
     batches = [(torch.rand(4, 3, 8, 8), torch.tensor([0, 1, 2, -100]))]
     with pytest.raises(DataError, match="from -100 to 2, but the model has 3 classes"):
         calibrate(learn, batches)
+    several = (torch.arange(4) % 3, torch.arange(4) % 2)
+    learn.loss_func = BothHeads()
+    with pytest.raises(DataError, match="one target each, but the loader gives a tuple of 2"):
+        calibrate(learn, [(torch.rand(4, 3, 8, 8), *several)])
     learn.loss_func = nn.MultiMarginLoss()
     with pytest.raises(DataError, match="`MultiMarginLoss` does not say how outputs become"):
         calibrate(learn)

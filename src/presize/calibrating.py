@@ -40,22 +40,20 @@ def calibrate(
     _check_choices(unknown, coverage)
     source = learn.dls.valid if dl is None else dl
     kind = _checked_kind(learn, source)
-    several = getattr(learn.dls, "task", None) == "multilabel"
-    if several:
-        if unknown == "features":
-            raise ValueError(
-                'unknown="features" is for one class an item. With several labels an item is none '
-                "of them where no label is above 0.5: leave unknown out."
-            )
-        unknown = None
     with ExitStack() as stack:
         gather = stack.enter_context(gathered_features(learn)) if unknown == "features" else None
         seen = None if gather is None else gather.callback
         outputs, targets = learn.get_preds(dl=source, act=noop, cbs=seen)
+        several = kind == "sigmoid" and _alike(outputs, targets)
+        _check_answers(outputs, targets, several=several)
+        if several and unknown == "features":
+            raise ValueError(
+                'unknown="features" is for one class an item. With several labels an item is none '
+                "of them where no label is above 0.5: leave unknown out."
+            )
         outliers = None if gather is None else _outliers(learn)
-    _check_answers(outputs, targets, several=several)
     found = _fitted(learn, outputs, targets.as_subclass(Tensor), kind, several=several)
-    if unknown is not None:
+    if unknown is not None and not several:
         probabilities = found.probabilities(outputs, activation_of(learn.loss_func))
         features = None if gather is None else gather.features()
         found = _with_threshold(found, unknown, coverage, outliers, probabilities, features)
@@ -85,8 +83,9 @@ def _checked_kind(learn: "Learner", source: Any) -> Kind:
             f"of this data is {task}, which has none."
         )
     if source is None or (hasattr(source, "__len__") and not len(source)):
+        what = "validation set" if source is None or source is learn.dls.valid else "loader"
         raise DataError(
-            "There is nothing to calibrate on: the validation set is empty. Pass labelled items "
+            f"There is nothing to calibrate on: the {what} is empty. Pass labelled items "
             "that the model was not trained on: learn.calibrate(dl), with another data set's "
             "dls.valid, or dls.test_dl(items, with_labels=True)."
         )
@@ -101,6 +100,12 @@ def _checked_kind(learn: "Learner", source: Any) -> Kind:
     return kind
 
 
+def _alike(outputs: Any, targets: Any) -> bool:
+    """Return whether there is a target for each output, 0 or 1; also for a single output."""
+    both = isinstance(outputs, Tensor) and isinstance(targets, Tensor)
+    return both and outputs.numel() == targets.numel()
+
+
 def _check_answers(outputs: Any, targets: Any, *, several: bool) -> None:
     if outputs is None or (isinstance(outputs, Tensor) and not len(outputs)):
         raise DataError("There is nothing to calibrate on: no item could be read.")
@@ -109,16 +114,20 @@ def _check_answers(outputs: Any, targets: Any, *, several: bool) -> None:
             "calibrate compares predictions with targets, but this loader has none, as that of a "
             "test set. Use dls.valid, or dls.test_dl(items, with_labels=True)."
         )
-    if not isinstance(outputs, Tensor) or outputs.ndim != 2 or not isinstance(targets, Tensor):
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
         raise DataError(
             "calibrate is for models with a score for each class, [n, classes], but this one gives "
             f"{list(outputs.shape) if isinstance(outputs, Tensor) else type(outputs).__name__}."
         )
+    if not isinstance(targets, Tensor):
+        raise DataError(
+            "calibrate is for items with one target each, but the loader gives a "
+            f"{type(targets).__name__} of {len(targets)}."
+        )
     c = outputs.shape[1]
     if c < 2 and not several:
         raise DataError("With one class alone the model is always sure, and always right.")
-    fits = targets.shape == outputs.shape if several else targets.numel() == len(outputs)
-    if not fits:
+    if not several and targets.numel() != len(outputs):
         raise DataError(
             f"The targets {list(targets.shape)} do not go with the outputs {list(outputs.shape)}: "
             "calibrate wants the number of a class for each item, or 0 and 1 for each label."
@@ -134,8 +143,8 @@ def _fitted(
     learn: "Learner", outputs: Tensor, true: Tensor, kind: Kind, *, several: bool
 ) -> Calibration:
     activation, n = activation_of(learn.loss_func), len(outputs)
-    true = true if several else true.flatten().long()
-    if not several and int(true.min()) == int(true.max()):
+    true = true.reshape(outputs.shape) if several else true.flatten().long()
+    if (not several or outputs.shape[1] == 1) and int(true.min()) == int(true.max()):
         raise DataError(
             f"All {n} items to calibrate on are of one class: what the model makes of the others "
             "stays unknown. Pass items of several classes."

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from presize.callbacks.base import Callback
 from presize.callbacks.gather import GatherPredsCallback
-from presize.callbacks.gather_features import GatheredFeatures, gathered_features
 from presize.callbacks.no_trace import copied_metric
 from presize.callbacks.pass_bar import pass_bar
 from presize.core.collections import L
@@ -24,12 +23,13 @@ from presize.tensors import TensorBase, TensorMask, TensorPoint
 from presize.train.answers import Answers as Answers
 from presize.train.answers import same_rows
 from presize.train.answers import warn_of_missing as warn_of_missing
-from presize.train.calibration import Calibration, Unknown
 from presize.train.losses import activation_of, decodes_of, unreduced
 from presize.train.metrics import AvgLoss
 
 if TYPE_CHECKING:
+    from presize.callbacks.gather_features import GatheredFeatures
     from presize.learner import Learner
+    from presize.train.calibration import Calibration, Unknown
 
 # What a pass over a loader sets on the learner.
 _OF_A_PASS = (
@@ -127,6 +127,9 @@ def ask(
     raw = gather.all_preds()
     preds = None if raw is None else activation_for(learn, act)(raw)
     decodes = with_decoded and raw is not None
+    judged = preds
+    if told_by is not None and act is not None and raw is not None:
+        judged = activation_for(learn)(raw)
     return Answers(
         inputs=gather.all_inputs() if with_input else None,
         preds=preds,
@@ -134,7 +137,7 @@ def ask(
         decoded=_displayed(learn, decode(preds)) if decodes else None,
         losses=gather.all_losses() if with_loss else None,
         left_out=left_out(dl),
-        unknown=_unknown(told_by, activation_for(learn), raw, gathered),
+        unknown=_unknown(told_by, judged, gathered),
     )
 
 
@@ -174,13 +177,13 @@ def activation_for(
     of outputs at the temperature of `learn.calibration`, where there is one.
     """
     activation: Callable[[Any], Any] = activation_of(learn.loss_func)
-    calibration: Calibration | None = learn.calibration
+    calibration = learn.calibration
     if act is not None or calibration is None:
         return act or activation
     return lambda outputs: calibration.probabilities(outputs, activation)
 
 
-def _tells_unknown(learn: "Learner") -> Calibration:
+def _tells_unknown(learn: "Learner") -> "Calibration":
     """Return the calibration, if it can tell what is none of the classes."""
     calibration = learn.calibration
     if calibration is None or calibration.unknown is None:
@@ -193,25 +196,27 @@ def _tells_unknown(learn: "Learner") -> Calibration:
 
 
 @contextmanager
-def _gathered(learn: "Learner", told_by: Calibration | None) -> Iterator[GatheredFeatures | None]:
+def _gathered(
+    learn: "Learner", told_by: "Calibration | None"
+) -> "Iterator[GatheredFeatures | None]":
     """Gather features in a pass, if what is unknown is told by them."""
     if told_by is None or told_by.unknown != "features":
         yield None
         return
+    from presize.callbacks.gather_features import gathered_features  # for the few who calibrated
+
     with gathered_features(learn) as gathered:
         yield gathered
 
 
 def _unknown(
-    told_by: Calibration | None,
-    activation: Callable[[Any], Any],
-    raw: Any,
-    gathered: GatheredFeatures | None,
-) -> Sequence[Unknown] | None:
-    if told_by is None or raw is None:
+    told_by: "Calibration | None",
+    probabilities: Any,
+    gathered: "GatheredFeatures | None",
+) -> "Sequence[Unknown] | None":
+    if told_by is None or probabilities is None:
         return None
-    features = None if gathered is None else gathered.features()
-    return told_by.judged(activation(raw), features)
+    return told_by.judged(probabilities, None if gathered is None else gathered.features())
 
 
 def get_preds(

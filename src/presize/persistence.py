@@ -17,7 +17,6 @@ from presize.data.corrected import Relabelled
 from presize.data.datasets import Datasets
 from presize.data.images import PILBase
 from presize.data.warned import warn_user
-from presize.train.calibration import Calibration, drop_calibration
 from presize.train.loss_kinds import KnowsActivation, KnowsDecodes
 from presize.train.losses import BaseLoss, activation_of, loss_for_task
 from presize.train.model_file import ModelFile
@@ -74,7 +73,10 @@ def load(
     tensors, meta = load_state(path)
     weights = _part(tensors, WEIGHTS)
     load_weights(learn.model, weights, strict=strict)
-    drop_calibration(learn, f"Loading {path.name}")
+    if learn.calibration is not None:
+        from presize.train.calibration import drop_calibration  # for the few who calibrated
+
+        drop_calibration(learn, f"Loading {path.name}")
     if with_opt and "optimizer" in meta:
         if learn.opt is None:
             learn.create_opt()
@@ -107,7 +109,7 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
     if path.suffix in PICKLE_SUFFIXES:
         path = path.with_suffix(SUFFIX)
     path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
-    calibration: Calibration | None = learn.calibration
+    calibration = learn.calibration
     file = ModelFile(
         architecture=_architecture(model),
         data={

@@ -79,6 +79,10 @@ def prepared(
     """Prepare a fit, inside a `with` block; then the optimizer has its own decay and momenta."""
     try:
         learn.prepare_fit(lr, wd, reset_opt=reset_opt)
+        if learn.calibration is not None:
+            from presize.train.calibration import drop_calibration  # for the few who calibrated
+
+            drop_calibration(learn, "The fit")
         yield
     finally:
         if learn.opt is not None:
@@ -90,10 +94,6 @@ def at_work(
     learn: "Learner", cbs: Callback | Iterable[Callback] | None, max_time: Duration | None
 ) -> Iterator[None]:
     """Have what a fit needs while it runs: its own callbacks, memory, fast small maps."""
-    if learn.calibration is not None:
-        from presize.train.calibration import drop_calibration  # for the few who calibrated
-
-        drop_calibration(learn, "The fit")
     learn.begin_step_again()  # a step that was cancelled keeps its gradients
     learn.parts.begin()
     budget = [] if max_time is None else [TimeBudget(max_time)]

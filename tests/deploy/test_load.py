@@ -209,3 +209,20 @@ def test_labels_that_were_decided_are_of_no_use_to_a_prediction(picture_folder, 
     label, _, chances = load_learner(learn.export("corrected")).predict(file)
     assert label == expected[0]
     assert torch.allclose(chances, expected[2], atol=1e-6)
+
+
+def test_a_header_that_was_changed_by_hand_is_refused(learn):
+    path = learn.export()
+    tensors, meta = load_state(path)
+    wrong = dict.fromkeys(("format", "architecture", "data", "versions", "sha256"))
+    for name, value in [*wrong.items(), ("format", "1"), ("architecture", "resnet18")]:
+        save_state(path, tensors=tensors, meta=meta | {name: value})
+        with pytest.raises(ModelFileError, match=f"is not valid: it does not say {name} "):
+            load_learner(path)
+    for training in ([], "much", {"fits": 3}, {"environment": ["linux"]}):
+        save_state(path, tensors=tensors, meta=meta | {"training": training})
+        with pytest.raises(ModelFileError, match="says of how its model was trained is not valid"):
+            load_learner(path)
+    # Written before there was such a record.
+    save_state(path, tensors=tensors, meta={k: v for k, v in meta.items() if k != "training"})
+    assert load_learner(path).calibration is None

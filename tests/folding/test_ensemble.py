@@ -55,6 +55,16 @@ def test_models_of_several_outputs_answer_together(dls):
     assert torch.allclose(other, torch.stack([o for _, o in outputs]).mean(0), atol=1e-6)
 
 
+def test_a_calibration_that_is_not_saved_is_announced_as_lost(dls, tmp_path):
+    models = [nn.Sequential(nn.Flatten(), nn.Linear(192, 2)) for _ in range(2)]
+    ensemble = Ensemble(Learner(dls, models[0], path=tmp_path), models)
+    ensemble.save(tmp_path / "plain")
+    with pytest.warns(UserWarning, match="A t"):
+        ensemble.learn.calibrate()
+    with pytest.warns(UserWarning, match=r"not saved: it is of all models.*learn.calibrate\(dl\)"):
+        ensemble.save(tmp_path / "calibrated")
+
+
 def test_a_loss_that_is_set_later_says_what_the_mean_is_of(dls):
     models = [nn.Sequential(nn.Flatten(), nn.Linear(192, 2)) for _ in range(3)]
     ensemble = Ensemble(Learner(dls, models[0]), models)

@@ -21,7 +21,7 @@ def by_hand(p, given):
     for x in range(n):
         confident = [j for j in range(c) if p[x, j] >= t[j] - 1e-6]
         if confident:
-            j = max(confident, key=lambda j: p[x, j])
+            j = max(confident, key=lambda j: (p[x, j], j == given[x]))
             joint[given[x], j] += 1
             off[x] = j != given[x]
     return joint, off
@@ -86,6 +86,22 @@ def test_a_class_that_the_model_is_shy_of_is_not_suspected():
     turned = confident_learning(p, torch.tensor([0, 1, 1, 1]))
     assert turned.suspected.tolist() == [False, True, False, False]
     assert turned.likely[1] == 0
+
+
+def test_of_equals_it_is_the_label():
+    """A model that says the same of everything is no reason to suspect all of a class."""
+    found = confident_learning(torch.full((6, 3), 1 / 3), torch.arange(6) % 3)
+    assert not found.suspected.any() and (found.scores == 0.5).all()
+    assert torch.equal(found.joint, 2 * torch.eye(3, dtype=torch.int64))
+
+
+def test_what_is_likely_is_the_confident_class():
+    """Class 2 is the most probable other one of the first item, but 1 is confident of it."""
+    p = torch.tensor([[0.2, 0.3, 0.5], [1.0, 0.0, 0.0], [0.55, 0.3, 0.15], [0.1, 0.0, 0.9]])
+    found = confident_learning(p, torch.tensor([0, 0, 1, 2]))
+    assert found.suspected.tolist() == [True, False, False, False]
+    assert int(found.likely[0]) == 1
+    assert float(found.scores[0]) == pytest.approx(0.5 / 0.7)  # by the most probable other class
 
 
 def test_nothing_is_suspected_where_the_model_agrees():

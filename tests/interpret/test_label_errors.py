@@ -179,6 +179,8 @@ def test_what_cannot_be_judged_is_told(pictures):
         find_label_errors(make(DataLoaders(dls.train, None)))
     with pytest.raises(DataError, match="the loader has no targets"):
         find_label_errors(learn, dl=dls.test_dl(get_image_files(pictures / "valid")))
+    with pytest.raises(DataError, match="no labels to judge: the loader is empty"):
+        find_label_errors(learn, dl=dls.test_dl([], with_labels=True))
     numbers = loaders(pictures, RegressionBlock, lambda path: float(path.stem))
     with pytest.raises(DataError, match="those of regression. Look at the largest losses"):
         find_label_errors(Learner(numbers, nn.Sequential(nn.Flatten(), nn.Linear(192, 1))))

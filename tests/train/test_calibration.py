@@ -65,7 +65,20 @@ def test_its_text_is_a_table():
         {"unknown": "features", "threshold": 1.0},  # without tensors
         {"unknown": "confidence"},  # without a threshold
         {"threshold": 0.5},
-        {"unknown": "confidence", "threshold": math.nan},
+        {"unknown": "confidence", "threshold": math.nan, "coverage": 0.9},
+        {"unknown": "confidence", "threshold": math.inf, "coverage": 0.9},
+        {"unknown": "confidence", "threshold": "0.5", "coverage": 0.9},
+        {"unknown": "confidence", "threshold": True, "coverage": 0.9},
+        {"unknown": "confidence", "threshold": 10**400, "coverage": 0.9},
+        {"unknown": "confidence", "threshold": 0.5},  # without a coverage
+        {"unknown": "confidence", "threshold": 0.5, "coverage": 7},
+        {"unknown": "confidence", "threshold": 0.5, "coverage": "most"},
+        {"unknown": ["confidence"], "threshold": 0.5, "coverage": 0.9},
+        {"n": math.inf},
+        {"n": -3},
+        {"temperature": 10**400},
+        {"after": {"ece": "low", "brier": 0.1, "nll": 0.1}},
+        {"after": {"ece": None, "brier": 0.1, "nll": 0.1}},
     ],
 )
 def test_impossible_values_are_refused(change):
@@ -74,7 +87,7 @@ def test_impossible_values_are_refused(change):
         Calibration.from_dict(plain, {})
     missing = calibration().to_dict()
     del missing["temperature"]
-    with pytest.raises(ModelFileError, match="KeyError"):
+    with pytest.raises(ModelFileError, match="wants `temperature`: missing"):
         Calibration.from_dict(missing, {})
 
 
@@ -85,6 +98,8 @@ def test_an_item_above_the_threshold_is_unknown():
     assert told.judged(p) == [
         Unknown(False, 0.25, 0.5), Unknown(False, 0.5, 0.5), Unknown(True, 0.75, 0.5),
     ]  # fmt: skip
+    # Outputs that are no numbers are those of nothing known.
+    assert told.judged(torch.full((1, 2), math.nan))[0]
     assert calibration().strangeness(p) is None and calibration().judged(p) is None
 
 
@@ -97,6 +112,10 @@ def test_a_part_of_the_items_stays_below_the_threshold(n, coverage, seed):
     # One item less, and it would not: the threshold is as low as it can be, but for the new item.
     below = float((scores < threshold).double().mean())
     assert below <= coverage + 1 / n
+
+
+def test_the_least_coverage_lets_the_least_strange_item_through():
+    assert threshold_for(torch.tensor([3.0, 1.0, 2.0]), 1e-12) == 1
 
 
 def test_new_items_are_known_as_often_as_was_asked_for():

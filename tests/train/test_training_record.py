@@ -60,6 +60,26 @@ def test_a_fit_without_its_table_is_no_fit():
         TrainingRecord.from_dict({"fits": [{"method": "fit"}]})
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"fits": 3},
+        {"fits": ["fit"]},
+        {"environment": 3},
+        {"model": "<b>"},
+        {"data": {"splits": 7}},
+        {"data": {"valid_marks": 7}},
+        {"seed": {"a": 1}},
+        {"started": [1]},
+    ],
+)
+def test_values_of_another_type_are_refused(change):
+    with pytest.raises(TypeError, match="wants"):
+        TrainingRecord.from_dict(RECORD.to_dict() | change)
+    with pytest.raises(TypeError, match=r"TrainingRecord wants values by name, but got \[\]"):
+        TrainingRecord.from_dict([])
+
+
 @given(st.integers(0, 3000), st.integers(2, 600))
 def test_thinned_positions_are_few_even_and_keep_the_ends(n, most):
     found = thinned(n, most)

@@ -14,7 +14,6 @@ from presize.deploy.registry import build_transform, picture_kind
 from presize.learner import Learner
 from presize.models.arch import build_from_spec
 from presize.models.groups import default_split
-from presize.train.calibration import Calibration
 from presize.train.losses import (
     BaseLoss,
     BCELossFlat,
@@ -71,6 +70,8 @@ def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Lear
     learn = Learner(_data(file.data), net, loss, path=AnyPath(path).parent, splitter=default_split)
     learn.model.eval()
     if file.calibration is not None:
+        from presize.train.calibration import Calibration  # for the few who calibrated
+
         learn.calibration = Calibration.from_dict(file.calibration, file.calibration_tensors)
     learn.record = _record(path, file)
     return learn
@@ -79,10 +80,10 @@ def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Lear
 def _record(path: str | AnyPath, file: ModelFile) -> TrainingRecord:
     """Return how the model was trained, as far as the file says so."""
     try:
-        return TrainingRecord.from_dict(file.training or {})
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        return TrainingRecord.from_dict({} if file.training is None else file.training)
+    except (TypeError, ValueError) as error:
         raise ModelFileError(
-            f"What {path} says of how its model was trained is not valid: {error!r}. It was "
+            f"What {path} says of how its model was trained is not valid: {error}. It was "
             "changed by hand, or written by another version of presize: export the model again."
         ) from error
 

@@ -13,6 +13,7 @@ from presize.callbacks.progress import ProgressCallback
 from presize.callbacks.recorder import Recorder
 from presize.callbacks.train_eval import TrainEvalCallback
 from presize.core.paths import Path
+from presize.data.warned import warn_user
 from presize.train.averaging import Averaged
 from presize.train.losses import activation_of
 
@@ -88,7 +89,15 @@ class Ensemble:
         """Write a model file for each model, see `Learner.export`, and the list of them.
 
         Each file is also a model by itself, for `load_learner`. `load_ensemble` reads them all.
+        What `ensemble.learn.calibrate()` found is of all models together, and not kept: that is
+        warned of.
         """
+        if self._together.calibration is not None:
+            warn_user(
+                "The calibration of the ensemble is not saved: it is of all models together, and "
+                "each file is of one. Calibrate again what load_ensemble returns: "
+                "ensemble.learn.calibrate(dl)."
+            )
         place = Path(folder)
         place.mkdir(parents=True, exist_ok=True)
         names = []

@@ -3,7 +3,8 @@
 Northcutt, Jiang and Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels"
 (arXiv:1911.00068). A class j is confident of an item where its probability is at least the mean
 that it has among the items labelled j: so a class that the model is always shy of is judged by its
-own measure. An item whose most probable confident class is not its label is suspected.
+own measure. An item whose most probable confident class is not its label is suspected; of classes
+that are as probable it is its label.
 """
 
 from dataclasses import dataclass
@@ -24,7 +25,8 @@ class Confidence:
 
     Args:
         scores: how surely each label is wrong, 0..1, 1 for surely: float32 [n].
-        likely: the most probable other class of each item: int64 [n].
+        likely: what each item is if not its label: the most probable confident class where it is
+            suspected, else the most probable other class: int64 [n].
         suspected: the items whose label is probably wrong: bool [n].
         joint: how many items labelled i are confidently of class j: int64 [c, c].
     """
@@ -40,7 +42,7 @@ def confident_learning(probabilities: Tensor, targets: Tensor) -> Confidence:
 
     The score is p(other) / (p(other) + p(given)), with the most probable other class: 0.5 where
     both are as probable. It ranks better than the difference of the two, 1 - p(given), or entropy:
-    0.982 against 0.975, 0.982 and 0.956 of average precision where the labels of 10 % of 4,000
+    0.983 against 0.975, 0.982 and 0.957 of average precision where the labels of 10 % of 4,000
     photos of ten classes were changed (mean of 3 seeds, features of a MobileNetV2).
     Memory besides the probabilities is a few numbers an item, and one for each pair of classes.
 
@@ -66,6 +68,8 @@ def confident_learning(probabilities: Tensor, targets: Tensor) -> Confidence:
         confident = p.masked_fill(p < thresholds, -1)
         best, sure = confident.max(1)
         there = best >= 0
+        # Of equals it is the label: a model that cannot tell is no reason to suspect.
+        sure = torch.where(confident.gather(1, given[:, None]).squeeze(1) == best, given, sure)
         joint += torch.bincount(given[there] * c + sure[there], minlength=c * c)
         other = p.scatter_(1, given[:, None], -1).max(1)
         values = other.values.clamp_min(_TINY)

@@ -5,6 +5,7 @@ errors = find_label_errors(cross_validate(...))  # all items, by models that nev
 errors = find_label_errors(dls, learner=make, fit=lambda learn: learn.fine_tune(3))  # the same
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +17,6 @@ from presize.data.loaders import DataLoaders
 from presize.folding.crossval import cross_validate
 from presize.folding.outcome import CrossValidation
 from presize.inference import ask, warn_of_missing
-from presize.interpret.confident_learning import Confidence, confident_learning
 from presize.interpret.kept_items import Items
 from presize.interpret.suspected import LabelError as LabelError
 from presize.interpret.suspected import LabelErrors as LabelErrors
@@ -24,6 +24,7 @@ from presize.interpret.suspected import LabelErrors as LabelErrors
 if TYPE_CHECKING:
     from presize.learner import Learner
 
+_TASKS = ("classification", "multilabel")
 _WAYS = (
     "a learner, whose validation set is judged; the result of cross_validate; or DataLoaders, with "
     "learner= and fit= as cross_validate takes them"
@@ -88,10 +89,11 @@ def _refuse(what: str, **given: Any) -> None:
 def _of_learner(learn: "Learner", dl: Any) -> LabelErrors:
     source, split = (learn.dls.valid, "valid") if dl is None else (dl, "the loader")
     if source is None or not len(source):
+        what = "validation set" if dl is None else "loader"
         raise DataError(
-            "There are no labels to judge: the validation set is empty. Make loaders that keep "
-            "some items for it, such as valid_pct=0.2; or judge all items: find_label_errors(dls, "
-            "learner=..., fit=...)."
+            f"There are no labels to judge: the {what} is empty. Make loaders that keep some "
+            "items for validation, such as valid_pct=0.2; or judge all items: "
+            "find_label_errors(dls, learner=..., fit=...)."
         )
     answers = ask(learn, source)
     if answers.targets is None or answers.preds is None:
@@ -112,6 +114,8 @@ def _of_folds(result: CrossValidation) -> LabelErrors:
 
 
 def _judged(preds: Any, targets: Any, dls: Any, items: Items) -> LabelErrors:
+    from presize.interpret.confident_learning import confident_learning  # for those who ask
+
     task, vocab = getattr(dls, "task", None), getattr(dls, "vocab", None)
     several = task == "multilabel"
     if not isinstance(preds, Tensor) or preds.ndim != 2 or task not in (*_TASKS, None):
@@ -119,25 +123,23 @@ def _judged(preds: Any, targets: Any, dls: Any, items: Items) -> LabelErrors:
             f"Wrong labels can be found where items have classes, but the targets are those of "
             f"{task or 'another task'}. Look at the largest losses instead: interp.top_losses()."
         )
+    names = _names(vocab, preds.shape[1])
     if several:
-        found, given, likely = _of_each_label(preds, targets, _names(vocab, preds.shape[1]))
+        scores, suspected, given, likely = _of_each_label(preds, targets, names)
     else:
         found = confident_learning(preds, targets)
-        names = _names(vocab, preds.shape[1])
+        scores, suspected = found.scores, found.suspected
         given = [names[t] for t in targets.flatten().tolist()]
         likely = [names[t] for t in found.likely.tolist()]
     return LabelErrors(
-        scores=found.scores,
-        suspected=found.suspected,
+        scores=scores,
+        suspected=suspected,
         indices=items.indices,
         files=items.files,
         given=given,
         likely=likely,
         picture_of=items.picture,
     )
-
-
-_TASKS = ("classification", "multilabel")
 
 
 def _names(vocab: Any, c: int) -> list[str]:
@@ -147,13 +149,19 @@ def _names(vocab: Any, c: int) -> list[str]:
 
 def _of_each_label(
     preds: Tensor, targets: Tensor, names: Sequence[str]
-) -> tuple[Confidence, list[str], list[str]]:
-    """Judge each label by itself: whether it is there is one of two classes."""
+) -> tuple[Tensor, Tensor, list[str], list[str]]:
+    """Judge each label by itself: whether it is there is one of two classes.
+
+    Returns:
+        The score of each item, float32 [n]; whether it is suspected, bool [n]; its labels, and
+        what they may be, each joined by ";".
+    """
+    from presize.interpret.confident_learning import confident_learning  # for those who ask
+
     n, c = preds.shape
     hot = targets.reshape(n, c) > 0.5
     scores, flips = torch.zeros(n), torch.zeros(n, c, dtype=torch.bool)
     worst = torch.zeros(n, dtype=torch.int64)
-    joint = torch.zeros(2, 2, dtype=torch.int64)
     for label in range(c):
         p = preds[:, label].detach().cpu().float()
         found = confident_learning(torch.stack([1 - p, p], 1), hot[:, label].long())
@@ -161,9 +169,10 @@ def _of_each_label(
         worst[worse] = label
         scores = torch.maximum(scores, found.scores)
         flips[:, label] = found.suspected
-        joint += found.joint
     suspected = flips.any(1)
     flips[torch.arange(n), worst] |= ~suspected
-    text = [[";".join(name for name, yes in zip(names, row, strict=True) if yes) for row in kind]
-            for kind in (hot.tolist(), (hot ^ flips).tolist())]  # fmt: skip
-    return Confidence(scores, worst, suspected, joint), text[0], text[1]
+    return scores, suspected, _joined(hot, names), _joined(hot ^ flips, names)
+
+
+def _joined(hot: Tensor, names: Sequence[str]) -> list[str]:
+    return [";".join(itertools.compress(names, row)) for row in hot.tolist()]

@@ -3,7 +3,7 @@
 import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -11,7 +11,9 @@ from torch import Tensor
 from presize.core.device import map_tensors
 from presize.data.badlist import BadPicture
 from presize.data.warned import warn_user
-from presize.train.calibration import Unknown
+
+if TYPE_CHECKING:
+    from presize.train.calibration import Unknown
 
 _SHOWN = 4
 
@@ -36,7 +38,7 @@ class Answers:
     decoded: Any
     losses: Tensor | None
     left_out: Mapping[int, BadPicture]
-    unknown: Sequence[Unknown] | None = None
+    unknown: "Sequence[Unknown] | None" = None
 
     def indices(self) -> Tensor:
         """Return the index in the data set of each row: int64 [n]."""

@@ -2,19 +2,19 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol, Self
 
 from torch import Tensor
 
 from presize.core.errors import ModelFileError
+from presize.core.plain import made_of
 from presize.data.warned import warn_user
 from presize.train.calibration_error import ProbabilityFigures
 from presize.train.outliers import Outliers
 from presize.train.temperature import Activation, scaled
 
 UnknownBy = Literal["confidence", "features"]
-_KNOWN = ("confidence", "features", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class Unknown:
     """Whether an item is none of the classes; in an `if` it is true where that is so.
 
     Args:
-        is_unknown: the score is above the threshold.
+        is_unknown: the score is above the threshold, or no number (NaN).
         score: how strange the item is, the higher the stranger.
         threshold: of the score; at most 1 - coverage of known items are above it.
     """
@@ -87,7 +87,8 @@ class Calibration:
         scores, threshold = self.strangeness(probabilities, features), self.threshold
         if scores is None or threshold is None:
             return None
-        return [Unknown(score > threshold, score, threshold) for score in scores.tolist()]
+        # `not <=`: a score that is no number is that of nothing known.
+        return [Unknown(not score <= threshold, score, threshold) for score in scores.tolist()]
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything but tensors as plain values, which JSON can hold."""
@@ -110,38 +111,35 @@ class Calibration:
         """Return what `to_dict` and `tensors` told.
 
         Raises:
-            ModelFileError: a value is missing or impossible.
+            ModelFileError: a value is missing, of another type, or impossible.
         """
         try:
-            made = cls(
-                temperature=float(plain["temperature"]),
-                n=int(plain["n"]),
-                before=ProbabilityFigures(**plain["before"]),
-                after=ProbabilityFigures(**plain["after"]),
-                unknown=plain["unknown"],
-                coverage=plain["coverage"],
-                threshold=plain["threshold"],
-                outliers=Outliers.from_tensors(tensors) if tensors else None,
-            )
+            made = made_of(cls, plain)
+            if tensors:
+                made = replace(made, outliers=Outliers.from_tensors(tensors))
             made._check()
-        except (KeyError, TypeError, ValueError) as error:
+        except (TypeError, ValueError) as error:
             raise ModelFileError(
-                f"The calibration in the model file is not valid: {error!r}. Calibrate the model "
+                f"The calibration in the model file is not valid: {error}. Calibrate the model "
                 "again, learn.calibrate(), and export it."
             ) from error
         return made
 
     def _check(self) -> None:
-        if not 0 < self.temperature < math.inf:
-            raise ValueError(f"a temperature of {self.temperature}")
-        if self.unknown not in _KNOWN or (self.unknown == "features") != (
-            self.outliers is not None
-        ):
-            raise ValueError(f"unknown by {self.unknown!r}")
-        if (self.unknown is None) != (self.threshold is None):
-            raise ValueError(f"a threshold of {self.threshold} for unknown by {self.unknown!r}")
-        if self.threshold is not None and math.isnan(float(self.threshold)):
-            raise ValueError("a threshold that is no number")
+        if not 0 < self.temperature < math.inf or self.n < 1:
+            raise ValueError(f"a temperature of {self.temperature}, fitted to {self.n} items")
+        if (self.unknown == "features") != (self.outliers is not None):
+            raise ValueError(f"unknown by {self.unknown!r}, but the tensors say something else")
+        threshold, coverage = self.threshold, self.coverage
+        if self.unknown is None:
+            possible = threshold is None and coverage is None
+        else:
+            possible = threshold is not None and math.isfinite(threshold)
+            possible = possible and coverage is not None and 0 < coverage <= 1
+        if not possible:
+            raise ValueError(
+                f"unknown by {self.unknown!r}, a threshold of {threshold}, a coverage of {coverage}"
+            )
 
     def __repr__(self) -> str:
         lines = [
@@ -192,10 +190,10 @@ def threshold_for(scores: Tensor, coverage: float) -> float:
     (Vovk's split conformal prediction); where n is too small for that, it is the highest.
     """
     n = len(scores)
-    rank = min(n, math.ceil((n + 1) * coverage - 1e-9))
+    rank = min(n, max(1, math.ceil((n + 1) * coverage - 1e-9)))
     return float(scores.double().sort().values[rank - 1])
 
 
 def enough_for(coverage: float) -> int:
-    """Return how many items a threshold for a coverage needs: 100 for 0.99 and a few more."""
+    """Return how many items a threshold for a coverage needs: 99 for 0.99, 19 for 0.95."""
     return math.ceil(coverage / (1 - coverage) - 1e-9) if coverage < 1 else 0

@@ -77,12 +77,13 @@ class ModelFile:
                 "exported model. Export one with learn.export(...); weights that learn.save wrote "
                 "are read with learn.load."
             )
-        if meta["format"] > FORMAT:
+        if isinstance(meta.get("format"), int) and meta["format"] > FORMAT:
             raise ModelFileError(
                 f"{path} has the format {meta['format']}, but this presize "
                 f"({version('presize')}) reads formats up to {FORMAT}. It was written by presize "
                 f"{meta['versions'].get('presize')}: upgrade presize."
             )
+        _check_header(path, meta)
         if digest(tensors) != meta["sha256"]:
             raise ModelFileError(
                 f"{path} was changed or damaged since it was written: the SHA-256 of its weights "
@@ -99,6 +100,16 @@ class ModelFile:
             calibration=meta.get("calibration"),
             calibration_tensors={name.removeprefix(BESIDE): tensors[name] for name in beside},
             training=meta.get("training"),
+        )
+
+
+def _check_header(path: AnyPath, meta: dict[str, Any]) -> None:
+    kinds = {"format": int, "architecture": dict, "data": dict, "versions": dict, "sha256": str}
+    wrong = [name for name, kind in kinds.items() if not isinstance(meta.get(name), kind)]
+    if wrong:
+        raise ModelFileError(
+            f"The header of {path} is not valid: it does not say {', '.join(wrong)} as a model "
+            "file does. It was changed by hand: get the file again, or export the model again."
         )
 
 

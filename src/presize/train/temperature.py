@@ -24,7 +24,7 @@ Activation = Callable[[Tensor], Tensor]
 
 RANGE = (0.05, 20.0)
 _ROWS = 8192
-_HALVINGS = 40  # of the logarithm of the range, which is 6 long
+_HALVINGS = 25  # of the logarithm of the range, which is 6 long: to 2e-7
 
 
 def kind_of(activation: Activation) -> Kind | None:

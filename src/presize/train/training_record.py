@@ -76,7 +76,8 @@ class TrainingRecord:
     Args:
         fits: the fits, in their order.
         data: what it was trained on.
-        model: "name" of the architecture, "parameters", "pretrained", in words.
+        model: "name" of the architecture, "parameters", "loss", "optimizer", "batch size" and
+            "precision", in words; "weights" where it is known if they were pretrained.
         seed: of the random draws; None if none was set.
         command: what was typed to train it, where that is known.
         environment: versions and machine, by name.
@@ -100,16 +101,12 @@ class TrainingRecord:
         """Return what `to_dict` told; what this version does not know of is left out.
 
         Raises:
-            TypeError: a value that is always there is missing.
+            TypeError: a value that is always there is missing, or one is of another type.
+            ValueError: a number is too large.
         """
-        values = _known(cls, plain)
-        values["fits"] = [FitRecord(**_known(FitRecord, fit)) for fit in plain.get("fits", [])]
-        values["data"] = DataFacts(**_known(DataFacts, plain.get("data", {})))
-        return cls(**values)
+        from presize.core.plain import made_of  # for those who read a file
 
-
-def _known(kind: Any, plain: dict[str, Any]) -> dict[str, Any]:
-    return {name: plain[name] for name in kind.__dataclass_fields__ if name in plain}
+        return made_of(cls, plain)
 
 
 def thinned(n: int, most: int = MOST_POINTS) -> list[int]:
