@@ -23,6 +23,7 @@ from presize.core.randomness import Draws, draws
 from presize.core.sampling import Mode, PadMode, sample
 from presize.core.types import Size, hw
 from presize.show import show_image
+from presize.show.titles import drawable
 
 
 class Light(TypedDict, total=False):
@@ -268,7 +269,7 @@ def show_title(text: Any, ctx: Any = None, **options: Any) -> Any:
     if ctx is None:
         print(text)
     elif hasattr(ctx, "set_title"):
-        ctx.set_title(str(text), **({"parse_math": False} | options))  # `$` is a dollar sign
+        ctx.set_title(drawable(text), **({"parse_math": False} | options))  # `$` is a dollar sign
     return ctx
 
 

@@ -27,3 +27,9 @@ def test_there_is_a_value_for_each_class():
         plot_per_class(["a", "b"], [1.0], [1, 2, 3])
     with pytest.raises(ValueError, match="got 0 names"):
         plot_per_class([], [])
+
+
+def test_names_of_odd_bytes_are_drawn():
+    ax = plot_per_class(["caf\udce9"], [0.5])
+    ax.figure.canvas.draw()
+    assert ax.get_yticklabels()[0].get_text() == r"caf\udce9"

@@ -6,7 +6,13 @@ import torch
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from presize.interpret.curves import plot_calibration, plot_precision_recall
+from presize.interpret.curves import (
+    calibration_bins,
+    calibration_gap,
+    plot_calibration,
+    plot_precision_recall,
+)
+from presize.train.calibration_error import calibration_error
 
 RNG = np.random.default_rng(0)
 SURE = RNG.beta(4, 1.5, 400)
@@ -92,3 +98,10 @@ def test_shapes_must_agree():
         plot_precision_recall(np.zeros((2, 3)), np.zeros(3), ["a", "b"])
     with pytest.raises(ValueError, match="and 1 name"):
         plot_precision_recall(np.zeros((2, 3)), np.zeros((2, 3)), ["a"])
+
+
+def test_the_bins_of_the_points_are_those_of_the_calibration_error():
+    sure = torch.linspace(0, 1, 31)  # ends of bins among them
+    right = (torch.arange(31) % 3 > 0).float()
+    found = calibration_gap(*calibration_bins(sure, right))
+    assert found == pytest.approx(calibration_error(sure, right), abs=1e-9)

@@ -44,3 +44,9 @@ def test_there_is_a_caption_for_each_picture():
         plot_predictions(PICTURES, CAPTIONS, heat_maps=np.zeros((1, 2, 2)))
     with pytest.raises(ValueError, match="no picture to draw"):
         plot_predictions([], [])
+
+
+def test_verdicts_may_be_a_tensor():
+    grid = plot_predictions([np.eye(3)] * 2, [["a"], ["b"]], right=torch.tensor([True, False]))
+    colours = palette(grid[0])
+    assert [ax.title.get_color() for ax in grid] == [colours.right, colours.wrong]

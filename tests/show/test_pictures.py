@@ -101,3 +101,15 @@ def test_a_dollar_sign_is_no_formula():
     ax = show_image(DIGIT, title=r"$5 or $\frac{")
     ax.figure.canvas.draw()
     assert ax.get_title() == r"$5 or $\frac{"
+
+
+def test_a_name_of_odd_bytes_is_a_title():
+    axes = show_image(np.zeros((4, 4)), title="caf\udce9")
+    axes.figure.canvas.draw()
+    assert axes.get_title() == r"caf\udce9"
+
+
+def test_titles_may_be_an_array():
+    assert [ax.get_title() for ax in show_images([np.eye(2)] * 2, titles=np.array(["a", "b"]))] == [
+        "a", "b"
+    ]  # fmt: skip

@@ -80,3 +80,19 @@ def test_axes_without_titles_take_part_in_nothing():
     assert fit_titles(axes) == 1
     axes[0].set_title("two\nlines")
     assert fit_titles(axes) == 2 and axes[1].get_title() == ""
+
+
+def test_bytes_of_a_name_that_are_no_text_are_escaped():
+    _, axes = subplots(1, 1)
+    axes[0].set_title("caf\udce9")
+    fit_titles(axes)
+    axes[0].figure.canvas.draw()
+    assert axes[0].get_title() == r"caf\udce9"
+
+
+def test_a_title_without_end_keeps_its_ends():
+    _, axes = subplots(1, 1)
+    axes[0].set_title("a" + "x" * 100_000 + "z")
+    assert fit_titles(axes) == 2
+    shown = axes[0].get_title()
+    assert (shown[0], shown[-1]) == ("a", "z") and len(shown) < 200

@@ -7,7 +7,7 @@ import numpy as np
 
 from presize.core.lazy import plt
 from presize.show.colours import palette
-from presize.show.titles import shortened
+from presize.show.titles import drawable, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,7 +56,7 @@ def plot_per_class(
         height = 1.1 + 0.27 * len(order)
         ax = plt.subplots(figsize=(6.4, height), layout="constrained")[1]
     _draw_bars(ax, figures[order])
-    labels = [shortened(str(names[i]), _NAME) for i in order]
+    labels = [shortened(drawable(names[i]), _NAME) for i in order]
     if sizes is not None:
         labels = [f"{label} ({sizes[i]:,})" for label, i in zip(labels, order, strict=True)]
     ax.set_yticks(range(len(order)), labels, parse_math=False)

@@ -7,9 +7,9 @@ import numpy as np
 import numpy.typing as npt
 
 from presize.core.lazy import plt
-from presize.interpret.confusion_order import clustered, most_mixed_classes, row_shares
+from presize.interpret.confusion_order import clustered, mixed_up, most_mixed_classes, row_shares
 from presize.show.colours import contrast, palette
-from presize.show.titles import shortened, text_width
+from presize.show.titles import drawable, shortened, text_width
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,7 +74,7 @@ def plot_confusion(
         )
     order, groups = _chosen(counts, k, cluster)
     shares = row_shares(counts)
-    names = [shortened(str(vocab[i]), _NAME) for i in order]
+    names = [shortened(drawable(vocab[i]), _NAME) for i in order]
     missing = [not counts[i].any() for i in order]
     part = np.ix_(order, order)
     values = (shares if normalize else counts.astype(float))[part]
@@ -88,11 +88,13 @@ def plot_confusion(
         title = "Confusion matrix"
         if len(order) < n:
             title = f"The {len(order)} of {n:,} classes that are mixed up most"
+            if not mixed_up(counts).any():
+                title = f"The first {len(order)} of {n:,} classes; none are mixed up"
         elif n > _NAMED:
             title = f"{n:,} classes, side by side what is mixed up; errors are red"
     ax.set_title(title)
     if len(order) > _NAMED:
-        _name_groups(ax, [[str(vocab[i]) for i in group] for group in groups])
+        _name_groups(ax, [[drawable(vocab[i]) for i in group] for group in groups])
     else:
         _name_classes(ax, names, missing)
     if plot_txt and len(order) <= _NAMED:
@@ -228,7 +230,7 @@ def _write_cells(ax: "Axes", values: Shares, decimals: int | None) -> None:
 
 def _behind(ax: "Axes") -> npt.NDArray[np.float64]:
     """Return the colours of the cells as they are seen, [n, n, 3]."""
-    image = ax.images[0]
+    image = ax.images[-1]
     numbers: Any = image.get_array()
     cells = np.asarray(image.to_rgba(numbers))
     below = np.zeros(3) if palette(ax).dark else np.ones(3)

@@ -8,7 +8,8 @@ import numpy.typing as npt
 
 from presize.core.lazy import plt
 from presize.show.colours import palette
-from presize.show.titles import shortened
+from presize.show.titles import drawable, shortened
+from presize.train.calibration_error import BINS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,7 +23,7 @@ def plot_calibration(
     confidence: Any,
     correct: Any,
     *,
-    n_bins: int = 15,
+    n_bins: int = BINS,
     before: Any = None,
     title: str | None = None,
     ax: "Axes | None" = None,
@@ -52,12 +53,14 @@ def plot_calibration(
     if before is not None:
         earlier = _column(before)
         _check_confidence(earlier, right, n_bins, "before")
-        x, y, counts = _bins(earlier, right, n_bins)
-        label = f"before: ECE {_ece(x, y, counts):.1%}"
+        x, y, counts = calibration_bins(earlier, right, n_bins)
+        label = f"before: ECE {calibration_gap(x, y, counts):.1%}"
         axes.plot(x, y, "s:", color=colours.faint, markersize=4, label=label)
-    x, y, counts = _bins(sure, right, n_bins)
+    x, y, counts = calibration_bins(sure, right, n_bins)
     name = "" if before is None else "calibrated: "
-    axes.plot(x, y, "o-", color="C0", markersize=5, label=f"{name}ECE {_ece(x, y, counts):.1%}")
+    axes.plot(
+        x, y, "o-", color="C0", markersize=5, label=f"{name}ECE {calibration_gap(x, y, counts):.1%}"
+    )
     axes.fill_between(x, x, y, color="C0", alpha=0.15, linewidth=0)
     _draw_shares(axes, sure, n_bins)
     axes.set(xlabel="confidence", ylabel="share of right answers", xlim=(0, 1), ylim=(0, 1))
@@ -88,8 +91,14 @@ def _check_confidence(sure: Floats, right: Floats, n_bins: int, name: str) -> No
         )
 
 
-def _bins(sure: Floats, right: Floats, n_bins: int) -> tuple[Floats, Floats, Floats]:
-    """Return mean confidence, share of right answers and count of the bins that are not empty."""
+def calibration_bins(
+    confidence: Any, correct: Any, n_bins: int = BINS
+) -> tuple[Floats, Floats, Floats]:
+    """Return mean confidence, share of right answers and count of the bins that are not empty.
+
+    Bins are open below and closed above, as those of `calibration_error`.
+    """
+    sure, right = _column(confidence), _column(correct)
     place = np.clip(np.ceil(sure * n_bins) - 1, 0, n_bins - 1).astype(int)
     counts = np.bincount(place, minlength=n_bins).astype(np.float64)
     kept = counts > 0
@@ -97,7 +106,8 @@ def _bins(sure: Floats, right: Floats, n_bins: int) -> tuple[Floats, Floats, Flo
     return sums[0] / counts[kept], sums[1] / counts[kept], counts[kept]
 
 
-def _ece(x: Floats, y: Floats, counts: Floats) -> float:
+def calibration_gap(x: Floats, y: Floats, counts: Floats) -> float:
+    """Return the expected calibration error, 0..1, from what `calibration_bins` returns."""
     return float((np.abs(x - y) * counts).sum() / counts.sum())
 
 
@@ -137,7 +147,7 @@ def plot_precision_recall(
         ValueError: the shapes differ, or there is not a name for each label.
     """
     y, x = np.atleast_2d(_plain(precision)), np.atleast_2d(_plain(recall))
-    names = [str(name) for name in vocab] if vocab is not None else [""] * len(y)
+    names = [drawable(name) for name in vocab] if vocab is not None else [""] * len(y)
     if x.shape != y.shape or len(names) != len(y) or not y.size:
         raise ValueError(
             f"plot_precision_recall needs precision and recall of one shape, [labels, thresholds], "

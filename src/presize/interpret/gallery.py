@@ -59,7 +59,9 @@ def plot_predictions(
         if heat_maps is not None and heat_maps[i] is not None:
             draw_heat(ax, heat_maps[i])
         colours, verdict = palette(ax), None if right is None else right[i]
-        colour = {None: colours.ink, True: colours.right, False: colours.wrong}[verdict]
+        colour = colours.ink
+        if verdict is not None:
+            colour = colours.right if verdict else colours.wrong
         text = "\n".join(captions[i])
         ax.set_title(text, fontsize=_CAPTION, color=colour, parse_math=False)
     return titles_fitted(grid)

@@ -1,6 +1,6 @@
-"""Draws functions of one number."""
+"""Draws functions of one number, and courses of one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -53,3 +53,8 @@ def plot_function(
     axes.plot(x.numpy(), y)
     axes.set(xlabel=tx or "", ylabel=ty or "", title=title or "")
     return axes
+
+
+def line_style(points: Sequence[Any]) -> str:
+    """Return how matplotlib draws a course: as a line, or a single point, which is no line."""
+    return "-" if len(points) > 1 else "o"

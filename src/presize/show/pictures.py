@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from presize.core.lazy import plt
 from presize.core.pixels import as_pixels, gray_range
 from presize.show.grids import Grid, get_grid, titles_fitted
-from presize.show.titles import fit_titles
+from presize.show.titles import drawable, fit_titles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -75,7 +75,7 @@ def show_image(
         interpolation=interpolation,
     )
     if title is not None:
-        axes.set_title(str(title), parse_math=False)
+        axes.set_title(drawable(title), parse_math=False)
         if ax is not None or ctx is not None:
             fit_titles([axes])
     axes.axis("off")
@@ -131,7 +131,8 @@ def show_images(
     if not pictures:
         raise ValueError("show_images got no picture to show.")
     grid = get_grid(len(pictures), nrows, ncols, figsize, suptitle=suptitle, imsize=imsize)
-    for picture, ax, title in zip(pictures, grid, titles or [None] * len(pictures), strict=True):
+    written = [None] * len(pictures) if titles is None else titles
+    for picture, ax, title in zip(pictures, grid, written, strict=True):
         show_image(picture, ax, cmap=cmap)
         ax.set_title("" if title is None else str(title))
     return titles_fitted(grid)

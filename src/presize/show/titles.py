@@ -21,6 +21,12 @@ _PIECES = re.compile(r"[^\s_\-/;,.]*[\s_\-/;,.]*")
 _ONE_LINE = (1.0, 0.9, 0.8)  # of the wanted size, before a text is wrapped
 _WRAPPED = (1.0, 0.9, 0.8, 0.75)
 _SMALLEST = 8.0  # points
+_LINE = 300  # characters of a line that are looked at: no picture is as wide
+
+
+def drawable(text: object) -> str:
+    """Return a text that fonts take: bytes of a name that are no valid text are escaped."""
+    return str(text).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shortened(text: str, n: int) -> str:
@@ -100,7 +106,9 @@ def fit_titles(axes: "Iterable[Axes]", max_lines: int = 2) -> int:
     titled = [ax for ax in axes if ax.get_title()]
     if not titled:
         return 1
-    texts = [ax.get_title().split("\n") for ax in titled]
+    texts = [
+        [shortened(line, _LINE) for line in drawable(ax.get_title()).split("\n")] for ax in titled
+    ]
     font = titled[0].title.get_fontproperties().copy()
     wanted = font.get_size_in_points()
     room = min(map(_room, titled))

@@ -68,3 +68,12 @@ def test_the_browser_draws_it_in_the_colours_of_its_scheme(
     line = page.locator('svg path[style*="--series-1"]').first
     colour = line.evaluate("e => getComputedStyle(e).stroke")
     assert colour == {"light": "rgb(33, 102, 196)", "dark": "rgb(116, 172, 255)"}[scheme]
+
+
+@pytest.mark.parametrize("name", ["a\ufffeb", "a\x00b"], ids=["no character", "a control"])
+def test_what_xml_cannot_hold_is_left_out(name: str) -> None:
+    with page_style():
+        figure = new_figure(3, 2)
+        figure.subplots().set_title(name)
+        made = str(figure_svg(figure, name + "\udce9"))
+    assert r'aria-label="ab\udce9"' in made and ">ab<" in made

@@ -66,3 +66,8 @@ def test_the_picture_itself_is_left_as_it_is() -> None:
 def test_impossible_wishes_are_named() -> None:
     with pytest.raises(ValueError, match="got 0, 24000"):
         thumbnail(_noise(9, 9), 0)
+
+
+def test_a_picture_with_nan_is_drawn() -> None:
+    deep = Image.fromarray(np.array([[np.nan, 0.0], [1.0, 2.0]], np.float32))
+    assert thumbnail(deep, 16).startswith("data:image/png")

@@ -10,15 +10,25 @@ import torch
 from PIL import Image
 from torch import nn
 
-from presize.data.blocks import CategoryBlock, ImageBlock, MultiCategoryBlock, RegressionBlock
+from presize.data.blocks import (
+    CategoryBlock,
+    ImageBlock,
+    MaskBlock,
+    MultiCategoryBlock,
+    RegressionBlock,
+)
 from presize.data.datablock import DataBlock
 from presize.data.loaders import DataLoaders
 from presize.data.resize import Resize
 from presize.data.splits import FuncSplitter
 from presize.deploy.load import load_learner
+from presize.interpret.report.overview import tiles
+from presize.interpret.report.source import Source
+from presize.interpret.report.wording import percent
+from presize.interpret.report.worst import losses_section
 from presize.interpret.report.write import write_report
 from presize.learner import Learner
-from presize.train.metrics import accuracy_multi
+from presize.train.metrics import accuracy, accuracy_multi
 
 from .conftest import draw, small_net
 
@@ -138,13 +148,14 @@ def test_other_tasks_have_the_largest_losses_alone(tmp_path: Path) -> None:
 def test_pictures_that_are_gone_are_told_and_the_rest_is_there(tmp_path: Path) -> None:
     files = _files(tmp_path / "a", {"train": [0, 1] * 4, "valid": [0, 1] * 3})
     learn = _learner(_loaders(files, _kind), 2)
-    from presize.interpret.report.source import Source
-
     source = Source(learn)
     assert source.interp is not None
     files[-1].unlink()
     rows = [source.picture(row) for row in range(6)]
     assert rows[-1] is None and all(rows[:-1])
+    values = losses_section(source).values
+    assert sorted(len(card.pictures) for card in values["cards"]) == [1, 2, 2, 2, 2, 2]
+    assert values["heat_maps"] and not values["why_no_heat_maps"]
 
 
 def test_what_is_not_wanted_is_not_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -258,3 +269,58 @@ def test_pictures_of_any_kind_are_shown(tmp_path: Path) -> None:
     Image.open(files[-1]).convert("P").save(files[-1])
     Image.open(files[-2]).convert("L").save(files[-2])
     assert "could not be made" not in _text(_learner(_loaders(files, _kind), 2), tmp_path)
+
+
+def test_outputs_that_are_no_probabilities_are_not_called_sure(tmp_path: Path) -> None:
+    files = _files(tmp_path / "a", {"train": [0, 1] * 4, "valid": [0, 1] * 2})
+    learn = _learner(_loaders(files, _kind), 2, loss_func=nn.MultiMarginLoss())
+    text = _text(learn, tmp_path, label_errors=False, check=False)
+    assert "there is no confidence to look at" in text
+    assert "% sure" not in text and "could not be made" not in text
+
+
+def test_masks_are_not_told_in_words(tmp_path: Path) -> None:
+    files = _files(tmp_path / "a", {"train": [0, 1] * 4, "valid": [0, 1]})
+    mask = Image.new("L", (24, 24))
+    dls = _loaders(files, lambda file: mask, MaskBlock(codes=["a", "b"]))
+    text = _text(Learner(dls, nn.Conv2d(3, 2, 1)), tmp_path, check=False)
+    assert "Largest losses loss 0" in text and "none" not in text.partition("Repeat")[0]
+
+
+def test_the_loss_and_the_accuracy_are_those_of_validate(tmp_path: Path) -> None:
+    files = _files(tmp_path / "a", {"train": [0, 1] * 4, "valid": [0, 0, 0, 1]})
+    weighted = nn.CrossEntropyLoss(weight=torch.tensor([1.0, 9.0]))
+    learn = _learner(_loaders(files, _kind), 2, loss_func=weighted, metrics=accuracy)
+    found = {tile.name: tile.figure for tile in tiles(Source(learn))}
+    loss, share = learn.validate()
+    assert found["Loss"] == f"{loss:.4g}" and found["Accuracy"] == percent(share)
+
+
+def test_a_model_that_cannot_be_asked_leaves_a_page_that_says_so(tmp_path: Path) -> None:
+    files = _files(tmp_path / "a", {"train": [0, 1] * 4, "valid": [0, 1] * 2})
+    model = nn.Sequential(nn.Flatten(), nn.Linear(7, 2))
+    learn = Learner(_loaders(files, _kind), model)
+    with pytest.warns(UserWarning, match="tells nothing of how well the model does"):
+        text = _text(learn, tmp_path, check=False)
+    assert "The model could not be asked. RuntimeError: " in text and "Train 8 items" in text
+
+
+def test_a_folder_is_refused_before_the_work(trained: Learner, tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError, match="one file, but .* is a folder. Name a file in it"):
+        write_report(trained, tmp_path)
+
+
+def test_a_long_command_is_whole(tmp_path: Path) -> None:
+    files = _files(tmp_path / "a", {"train": [0, 1] * 4, "valid": [0, 1] * 2})
+    command = "presize train " + " ".join(f"--option-{i}=value" for i in range(60))
+    learn = _learner(_loaders(files, _kind), 2)
+    text = _text(learn, tmp_path, command=command, check=False, label_errors=False, heat_maps=False)
+    assert command in text
+
+
+def test_one_epoch_is_one_epoch(tmp_path: Path) -> None:
+    files = _files(tmp_path / "a", {"train": [0, 1] * 4, "valid": [0, 1] * 2})
+    learn = _learner(_loaders(files, _kind), 2)
+    with learn.no_logging():
+        learn.fit(1)
+    assert tiles(Source(learn))[-1].note == "1 epoch"

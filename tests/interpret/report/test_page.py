@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from sklearn.metrics import confusion_matrix
 
+from presize.interpret.report.worst import ARROW
 from presize.interpret.report.write import write_report
 from presize.learner import Learner
 
@@ -122,7 +123,7 @@ def test_what_was_found_is_told(opened: Any) -> None:
     assert {"train/red/3.png", "valid/red/copy.png"} <= set(
         opened.locator("#check .file").all_inner_texts()
     )
-    assert opened.locator("#labels .title").first.inner_text() == "red → blue"
+    assert opened.locator("#labels .title").first.inner_text() == f"red {ARROW} blue"
     assert "presize train pictures --epochs 3" in opened.locator("#repeat pre").inner_text()
     data = opened.locator("#data").inner_text()
     assert "48 items" in data and "26 items" in data

@@ -1,20 +1,25 @@
 """The size of the page whatever is in it, and the figures that are worked out."""
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
+from matplotlib.axes import Axes
 from PIL import Image
 
+from presize.interpret.multilabel_counts import PrecisionRecall
 from presize.interpret.report.confusion import _rows
 from presize.interpret.report.curves import loss_figure, metric_figures, schedule_figure
 from presize.interpret.report.overview import Head, wilson
 from presize.interpret.report.parts import Album, Card, Cell, Column, Section, Table
 from presize.interpret.report.rendering import rendered
-from presize.interpret.report.sureness import _bins
+from presize.interpret.report.sureness import _figure, curves_section
+from presize.interpret.report.training import _lines, _table
 from presize.interpret.report.wording import duration, percent
+from presize.interpret.report.worst import ARROW
 from presize.interpret.report.write import MOST_BYTES, small_enough
 from presize.train.training_record import FitRecord
 
@@ -88,14 +93,6 @@ def test_errors_are_coloured_up_to_the_worst_and_empty_rows_are_not() -> None:
     assert [cell["percent"] for cell in rows[2]] == ["\u2013"] * 3
 
 
-def test_bins_hold_every_answer_once() -> None:
-    confidence = torch.tensor([0.0, 0.31, 0.32, 0.99, 1.0])
-    bins = _bins(confidence, torch.tensor([0.0, 1.0, 0.0, 1.0, 1.0]))
-    assert [n for _, _, n in bins] == [1, 2, 2]
-    assert [right for _, right, _ in bins] == [0.0, 0.5, 1.0]
-    assert [sure for sure, _, _ in bins] == pytest.approx([0.0, 0.315, 0.995])
-
-
 def _fit(**other: object) -> FitRecord:
     values: dict[str, object] = {
         "method": "fit", "trained": "all layers", "n_epoch": 1, "n_steps": 10,
@@ -164,3 +161,104 @@ def test_figures_are_legible_on_cells_of_any_strength(
     found = page.locator(".matrix td.right, .matrix td.wrong")
     contrasts = [found.nth(i).evaluate(_CONTRAST) for i in range(42)]
     assert found.count() == 42 and min(contrasts) >= 3.5
+
+
+def _opened(section: Section, page: Any, tmp_path: Path) -> None:
+    made = rendered([section], HEAD, most_pictures=9, most_rows=99)
+    (tmp_path / "page.html").write_text(made, encoding="utf-8")
+    page.goto((tmp_path / "page.html").as_uri())
+
+
+def test_a_table_sorts_what_is_endless_and_finds_what_is_not_shown(
+    page: Any, tmp_path: Path
+) -> None:
+    losses: list[float | None] = [2.0, math.inf, 1.0, None, math.inf, 0.5]
+    rows = [[Cell(f"c{i}", f"c{i}"), Cell(str(v), v)] for i, v in enumerate(losses)]
+    long = "a" * 60 + "needle" + "b" * 60
+    rows += [[Cell(long, long), Cell("3", 3.0)]]
+    rows += [[Cell(f"c{i}", f"c{i}"), Cell("4", 4.0)] for i in (10, 9, 12, 11, 8, 7)]
+    columns = [Column("class", number=False), Column("loss")]
+    table = Table(caption="t", columns=columns, rows=rows, sortable=True)
+    section = Section(key="a", title="a", template="classes.html", values={"table": table})
+    _opened(section, page, tmp_path)
+    shown = page.locator("tbody tr")
+    page.get_by_role("button", name="loss").click()
+    figures = page.locator("tbody td").all_inner_texts()
+    assert figures == ["inf", "inf", *["4"] * 6, "3", "2.0", "1.0", "0.5", "None"]
+    page.get_by_role("button", name="class").click()
+    assert page.locator("tbody th").all_inner_texts()[-2:] == ["c11", "c12"]
+    page.get_by_label("Find").fill("NEEDLE")
+    assert shown.locator("visible=true").count() == 1
+
+
+def test_names_from_right_to_left_stay_at_their_side_of_the_arrow(
+    page: Any, tmp_path: Path
+) -> None:
+    given, likely = "\u05d7\u05ea\u05d5\u05dc", "\u05db\u05dc\u05d1"
+    card = Card([None], [("title", f"{given} {ARROW} {likely}")])
+    values = {"cards": [card], "heat_maps": False, "why_no_heat_maps": ""}
+    section = Section(key="a", title="a", template="losses.html", values=values)
+    _opened(section, page, tmp_path)
+    left = page.locator(".line.title").evaluate(
+        """line => {
+          const text = line.firstChild, range = document.createRange();
+          const at = i => {
+            range.setStart(text, i); range.setEnd(text, i + 1);
+            return range.getBoundingClientRect().left;
+          };
+          return [at(0), at(text.length - 1)];
+        }"""
+    )
+    assert left[0] < left[1]
+
+
+def test_a_record_with_more_cells_than_heads_is_shown() -> None:
+    assert _table(_fit(names=[], rows=[[0, 0.5]])).rows == [[]]
+    assert len(_table(_fit(names=["epoch"], rows=[[0, 0.5]])).rows[0]) == 1
+
+
+def test_lines_are_named_that_are_there() -> None:
+    assert _lines([_fit()]) == "Thin lines are the ends of epochs."
+    assert "another fit began" in _lines([_fit(), _fit()])
+    assert _lines([_fit(epoch_steps=list(range(1, 60)))]) == ""
+
+
+def test_a_time_that_is_no_number_is_told() -> None:
+    assert duration(math.nan) == duration(math.inf) == "an unknown time"
+
+
+def test_long_names_of_metrics_do_not_leave_their_figure() -> None:
+    name = "m" * 500
+    figures = metric_figures([_fit(names=["epoch", name], rows=[[0, 1.0]])])
+    figures += [schedule_figure([_fit(hyper={name: [0.1, 0.2]})])]  # type: ignore[list-item]
+    assert all(name[:40] not in str(figure) for figure in figures)
+
+
+def test_a_single_step_is_drawn_as_a_point() -> None:
+    one = _fit(n_steps=1, losses=[1.0], loss_steps=[0], epoch_steps=[1], rows=[])
+    assert "<use" in str(loss_figure([one])).split("clip-path", 1)[1]
+
+
+def test_many_labels_have_a_figure_of_a_few_curves() -> None:
+    rng = np.random.default_rng(0)
+    n, t = 500, 1023
+    recall = np.linspace(1, 0, t)[None].repeat(n, 0)
+    precision = rng.uniform(0.2, 1, (n, t))
+    areas = np.r_[np.nan, rng.uniform(0.3, 1, n - 2), 0.1]
+    found = PrecisionRecall(np.linspace(0, 1, t), precision, recall, areas)
+    interp = SimpleNamespace(precision_recall=lambda: found)
+    source: Any = SimpleNamespace(interp=interp, names=[f"label {i}" for i in range(n)])
+    section = curves_section(source)
+    figure = section.values["figure"]
+    assert len(figure) < 1_500_000 and "label 499 0.10" in figure
+    assert f"500 labels, mean average precision {np.nanmean(areas):.3f}" in figure
+    assert "labels with the lowest" in rendered([section], HEAD, most_pictures=1, most_rows=1)
+
+
+def test_the_bars_of_answers_stand_side_by_side() -> None:
+    middle = np.array([0.065, 0.068])  # close by, in two bins
+    drawn: list[Any] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Axes, "bar", lambda self, x, *args, **options: drawn.append(x))
+        _figure(middle, np.array([0.0, 1.0]), np.array([3.0, 4.0]))
+    assert drawn[0] == pytest.approx([0.5 / 15, 1.5 / 15])

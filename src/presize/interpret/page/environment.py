@@ -5,6 +5,8 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from presize.show.titles import drawable
+
 if TYPE_CHECKING:
     from jinja2 import Environment
 
@@ -73,8 +75,7 @@ def render_page(
 
 def printable(text: str) -> str:
     """Return a text that can be written as UTF-8 and seen: odd bytes escaped, controls pictured."""
-    whole = text.encode("utf-8", "backslashreplace").decode("utf-8")
-    return whole.translate(_PICTURES)
+    return drawable(text).translate(_PICTURES)
 
 
 # U+2400 to U+2421 picture the control characters. Those that turn the direction of writing could

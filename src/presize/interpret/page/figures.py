@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from presize.show.titles import drawable
+
 if TYPE_CHECKING:
     from markupsafe import Markup
 
@@ -21,7 +23,7 @@ COLOURS = {name: f"#01{0x0F + 2 * i:02x}5{i:x}" for i, name in enumerate(_NAMES)
 """The colours of `base.css` by name, as matplotlib is to be given them inside of `page_style`."""
 _TOKENS = {colour: f"var(--{name})" for name, colour in COLOURS.items()}
 _SVG, _LINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}href"
-_CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_IN_XML = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _numbers = count(1)
 
 
@@ -91,7 +93,7 @@ def figure_svg(figure: Any, label: str) -> "Markup":
         # The fonts are the browser's; matplotlib's own is used to guess how wide a text is.
         warnings.filterwarnings("ignore", r"Glyph .* missing from font", UserWarning)
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    root = ElementTree.fromstring(_CONTROLS.sub("", out.getvalue()))
+    root = ElementTree.fromstring(_NOT_IN_XML.sub("", out.getvalue()))
     prefix = f"figure{next(_numbers)}-"
     for element in root.iter():
         element.tag = element.tag.removeprefix(_SVG)
@@ -103,7 +105,9 @@ def figure_svg(figure: Any, label: str) -> "Markup":
             parent.remove(style)
     width = float(root.attrib.pop("width").removesuffix("pt"))
     root.attrib.pop("height")
-    root.attrib.update({"role": "img", "aria-label": label, "class": "figure"})
+    root.attrib.update(
+        {"role": "img", "aria-label": _NOT_IN_XML.sub("", drawable(label)), "class": "figure"}
+    )
     root.set("style", f"max-width: {width * 4 / 3:.0f}px")
     # ElementTree has escaped all text.
     text: str = ElementTree.tostring(root, encoding="unicode", short_empty_elements=True)

@@ -49,7 +49,7 @@ def _opaque(picture: "Image") -> "Image":
     if picture.mode in ("I", "F", "I;16", "I;16L", "I;16B", "I;16N"):
         import numpy as np
 
-        deep = np.asarray(picture, dtype=np.float32)
+        deep = np.nan_to_num(np.asarray(picture, dtype=np.float32))
         low, high = (float(deep.min()), float(deep.max())) if deep.size else (0.0, 0.0)
         return Image.fromarray(((deep - low) * (255 / max(high - low, 1e-9))).astype(np.uint8))
     if not picture.has_transparency_data:

@@ -124,5 +124,7 @@ def pairs_section(source: Source) -> Section:
 
 
 def _example(source: Source, row: int) -> Card:
-    sure = f"{percent(float(source.interp.confidences[row]), 0)} sure"
-    return Card([source.picture(row)], [("text", sure), ("file", source.file(row))])
+    lines = [("file", source.file(row))]
+    if source.sure:
+        lines.insert(0, ("text", f"{percent(float(source.interp.confidences[row]), 0)} sure"))
+    return Card([source.picture(row)], lines)

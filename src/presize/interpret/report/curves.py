@@ -5,6 +5,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from presize.interpret.page.figures import COLOURS, figure_svg, new_figure, page_style
+from presize.show.functions import line_style
+from presize.show.titles import drawable, shortened
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from presize.train.training_record import FitRecord
 
 _SKIPPED = 5  # first steps, whose losses are far off the scale
-_MOST_EPOCH_LINES = 40
+MOST_EPOCH_LINES = 40
 _LEFT_OUT = ("epoch", "time", "train_loss", "valid_loss")
 _LONG_NAMES = {"lr": "learning rate", "mom": "momentum", "wd": "weight decay"}
 
@@ -30,7 +32,12 @@ def loss_figure(fits: "Sequence[FitRecord]") -> "Markup | None":
         axes = figure.subplots()
         _mark_epochs(axes, fits)
         if train:
-            axes.plot(*zip(*train, strict=True), label="training, smoothed", linewidth=1.8)
+            axes.plot(
+                *zip(*train, strict=True),
+                line_style(train),
+                label="training, smoothed",
+                linewidth=1.8,
+            )
         if valid:
             axes.plot(*zip(*valid, strict=True), label="validation", marker="o", markersize=5)
         axes.set(xlabel="step", ylabel="loss")
@@ -53,8 +60,9 @@ def metric_figures(fits: "Sequence[FitRecord]") -> "list[Markup]":
             _mark_epochs(axes, fits)
             axes.plot(*zip(*points, strict=True), marker="o", markersize=5, color=_colour(3))
             last = f"{points[-1][1]:.4g}"
-            axes.set(xlabel="step", title=f"{name.replace('_', ' ')}: {last} at the end")
-            made.append(figure_svg(figure, f"{name}, at the end {last}"))
+            shown = _short(name.replace("_", " "))
+            axes.set(xlabel="step", title=f"{shown}: {last} at the end")
+            made.append(figure_svg(figure, f"{shown}, at the end {last}"))
     return made
 
 
@@ -76,9 +84,13 @@ def schedule_figure(fits: "Sequence[FitRecord]") -> "Markup | None":
             strict=True,
         ):
             _mark_epochs(axes, fits)
-            axes.plot(*zip(*points, strict=True), color=_colour(3 + i))
-            axes.set(xlabel="step", title=_LONG_NAMES.get(name, name))
-        return figure_svg(figure, f"Schedule of {', '.join(courses)} over the steps")
+            axes.plot(*zip(*points, strict=True), line_style(points), color=_colour(3 + i))
+            axes.set(xlabel="step", title=_short(_LONG_NAMES.get(name, name)))
+        return figure_svg(figure, f"Schedule of {', '.join(map(_short, courses))} over the steps")
+
+
+def _short(name: str) -> str:
+    return shortened(drawable(name), 24)
 
 
 def _placed(fits: "Sequence[FitRecord]") -> "Iterator[tuple[int, FitRecord]]":
@@ -133,7 +145,7 @@ def _mark_epochs(axes: Any, fits: "Sequence[FitRecord]") -> None:
     """Draw where epochs end, faintly, and where another fit begins."""
     ends = [start + end - 1 for start, fit in _placed(fits) for end in fit.epoch_steps]
     axes.grid(visible=False, axis="x")
-    if len(ends) <= _MOST_EPOCH_LINES:
+    if len(ends) <= MOST_EPOCH_LINES:
         for end in ends:
             axes.axvline(end, color=COLOURS["line"], linewidth=0.8, zorder=0)
     for start, _ in list(_placed(fits))[1:]:

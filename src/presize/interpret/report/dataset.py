@@ -33,7 +33,7 @@ def _judged(source: Source) -> str:
 
     now, then = data_facts(source.learn), source.record.data
     n = now.splits.get("valid", 0)
-    if not n or now.splits == then.splits:
+    if not n or (now.splits, now.source) == (then.splits, then.source):
         return ""
     where = f" of {now.source}" if now.source else ""
     return f"{n:,} items{where}"

@@ -5,8 +5,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from torch import Tensor
+
 from presize.interpret.report.source import Source
 from presize.interpret.report.wording import duration, percent
+
+_DIGITS = 18  # of a number of parameters that can be
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +35,11 @@ class Head:
 def head_of(source: Source, title: str | None = None) -> Head:
     """Return the head of a report; its heading is `title`, or else made of the names of things."""
     notes = list(getattr(source.interp, "notes", ()))
-    return Head(title or heading(source), subtitle(source), tiles(source), notes)
+    try:
+        figures = tiles(source)
+    except Exception as error:  # the section that shows them tells it too
+        figures, notes = (), [*notes, f"Some figures are missing. {type(error).__name__}: {error}"]
+    return Head(title or heading(source), subtitle(source), figures, notes)
 
 
 def heading(source: Source) -> str:
@@ -46,8 +54,8 @@ def subtitle(source: Source) -> str:
     """Return the model, how large it is, and when it was trained, in one line."""
     record = source.record
     parts = [record.model.get("name", ""), _parameters(record.model.get("parameters", ""))]
-    if record.model.get("weights"):
-        parts.append("pretrained" if record.model["weights"] == "pretrained" else "from scratch")
+    if record.model.get("weights") == "pretrained":  # else they may have come from a file
+        parts.append("pretrained")
     if record.started:
         parts.append(f"trained {_day(record.started)}")
     return " · ".join(filter(None, parts))
@@ -68,7 +76,7 @@ def tiles(source: Source) -> Sequence[Tile]:
     if fits:
         epochs = sum(len(fit.rows) for fit in fits)
         seconds = sum(fit.seconds for fit in fits)
-        found.append(Tile("Training", duration(seconds), f"{epochs:,} epochs"))
+        found.append(Tile("Training", duration(seconds), f"{epochs:,} epoch{'s' * (epochs != 1)}"))
     return found
 
 
@@ -76,9 +84,8 @@ def _scores(source: Source) -> Sequence[Tile]:
     interp = source.interp
     if interp is None:
         return ()
-    losses = interp.losses
-    known = losses[~losses.isnan()]
-    loss = Tile("Loss", f"{float(known.mean()):.4g}" if len(known) else "none", "validation")
+    mean = _mean_loss(source)
+    loss = Tile("Loss", "none" if math.isnan(mean) else f"{mean:.4g}", "validation")
     if source.task == "multilabel":
         per_label = [f.f1 for f in interp.per_class() if not math.isnan(f.f1)]
         mean = sum(per_label) / len(per_label) if per_label else math.nan
@@ -90,6 +97,18 @@ def _scores(source: Source) -> Sequence[Tile]:
     low, high = wilson(right, n)
     note = f"{right:,} of {n:,}; 95\u00a0% interval {percent(low)} to {percent(high)}"
     return Tile("Accuracy", percent(right / n), note), loss
+
+
+def _mean_loss(source: Source) -> float:
+    """Return the mean loss of the validation set; weights of classes count as in training."""
+    losses = source.interp.losses.double()
+    known = ~losses.isnan()
+    whole = source.learn.loss_func
+    weight = getattr(getattr(whole, "func", whole), "weight", None)
+    if source.task != "classification" or not isinstance(weight, Tensor):
+        return float(losses[known].mean())
+    weights = weight.detach().cpu().double()[source.interp.targs]
+    return float(losses[known].sum() / weights[known].sum())
 
 
 def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
@@ -104,7 +123,7 @@ def wilson(right: int, n: int, z: float = 1.96) -> tuple[float, float]:
 
 def _parameters(text: str) -> str:
     digits = text.replace(",", "")
-    if not digits.isdigit():
+    if not digits.isdecimal() or len(digits) > _DIGITS:
         return ""
     n = int(digits)
     return f"{n / 1e6:.1f} million parameters" if n >= 1_000_000 else f"{n:,} parameters"

@@ -57,5 +57,5 @@ def _breakable(text: str) -> "Markup":
     return Markup("<wbr>").join(map(escape, parts))
 
 
-def _whole(text: Any) -> str:
-    return shortened(printable(str(text)), _WHOLE)
+def _whole(text: Any, n: int = _WHOLE) -> str:
+    return shortened(printable(str(text)), n)

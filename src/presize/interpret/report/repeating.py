@@ -13,6 +13,5 @@ def repeat_section(source: Source) -> Section:
         "command": source.command or (record.command if record.fits else None),
         "settings": model | {"Seed": "not set" if record.seed is None else str(record.seed)},
         "environment": record.environment,
-        "started": record.started,
     }
     return Section(key="repeat", title="Repeat this run", template="repeat.html", values=values)

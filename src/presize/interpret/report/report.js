@@ -4,11 +4,13 @@
 function valueOf(row, column) {
   const text = row.cells[column].dataset.value;
   if (text === undefined) return null;
-  return row.cells[column].classList.contains("number") ? Number(text) : text;
+  if (!row.cells[column].classList.contains("number")) return text;
+  return Number(text.replace("inf", "Infinity"));  // as Python writes it
 }
 
 function compare(a, b) {
-  return typeof a === "number" && typeof b === "number" ? a - b : String(a).localeCompare(String(b));
+  if (typeof a === "number" && typeof b === "number") return (a > b) - (a < b);
+  return String(a).localeCompare(String(b), undefined, { numeric: true });
 }
 
 function sortBy(table, column, direction) {
@@ -43,7 +45,8 @@ for (const input of document.querySelectorAll("input[data-filters]")) {
     const wanted = input.value.trim().toLowerCase();
     let found = 0;
     for (const row of table.tBodies[0].rows) {
-      row.hidden = !row.cells[0].textContent.toLowerCase().includes(wanted);
+      const name = row.cells[0].querySelector("[title]")?.title ?? row.cells[0].textContent;
+      row.hidden = !name.toLowerCase().includes(wanted);
       found += !row.hidden;
     }
     count.textContent = wanted ? `${found} of ${table.tBodies[0].rows.length}` : "";

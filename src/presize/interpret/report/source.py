@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from presize.core.errors import PresizeError
+from presize.data.warned import warn_user
 from presize.interpret.report.parts import Album, Shown
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Source:
             return interpret(self.learn), ""
         except PresizeError as error:
             return None, str(error)
+        except Exception as error:  # the model is the user's own
+            what = f"{type(error).__name__}: {error}"
+            warn_user(f"The report tells nothing of how well the model does. {what}")
+            return None, f"The model could not be asked. {what}"
 
     @property
     def interp(self) -> Any:
@@ -69,6 +74,11 @@ class Source:
     def why_no_answers(self) -> str:
         """Why there are none."""
         return self._asked[1]
+
+    @property
+    def sure(self) -> bool:
+        """Whether it is known how sure the model is of its answers."""
+        return self.task == "classification" and bool(self.interp.probable)
 
     @cached_property
     def names(self) -> list[str]:

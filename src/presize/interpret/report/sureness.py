@@ -2,65 +2,55 @@
 
 from typing import TYPE_CHECKING, Any
 
-import torch
+import numpy as np
 
+from presize.interpret.curves import calibration_bins, calibration_gap, plot_precision_recall
 from presize.interpret.page.figures import COLOURS, figure_svg, new_figure, page_style
 from presize.interpret.report.parts import Cell, Column, Section, Table
 from presize.interpret.report.source import Source
 from presize.interpret.report.wording import percent
+from presize.train.calibration_error import BINS
 
 if TYPE_CHECKING:
+    from presize.interpret.curves import Floats
     from presize.train.calibration import Calibration
 
-_BINS = 15
+_MOST_CURVES = 40  # of a figure; each takes 15 kB of the page
 
 
 def calibration_section(source: Source) -> Section:
     """Return how well confidence and accuracy agree, and what calibrating has changed."""
-    confidence, correct = (torch.as_tensor(v).flatten() for v in source.interp.calibration())
     title, template = "Confidence", "calibration.html"
-    if not len(confidence):
-        missing = "There are no probabilities whose truth is known."
+    if not source.sure:
+        missing = "The model's outputs are no probabilities: there is no confidence to look at."
         return Section(key="confidence", title=title, template=template, missing=missing)
-    bins = _bins(confidence.float(), correct.float())
-    error = sum(n * abs(right - sure) for sure, right, n in bins) / len(confidence)
+    confidence, correct = source.interp.calibration()
+    bins = calibration_bins(confidence, correct)
     values = {
-        "figure": _figure(bins, len(confidence)),
-        "error": float(error),
-        "sure": float(confidence.float().mean()),
-        "right": float(correct.float().mean()),
+        "figure": _figure(*bins),
+        "error": calibration_gap(*bins),
+        "sure": float(confidence.mean()),
+        "right": source.interp.accuracy,
         "table": _before_and_after(source.learn.calibration),
         "unknown": _unknown(source.learn.calibration),
     }
     return Section(key="confidence", title=title, template=template, values=values)
 
 
-def _bins(confidence: Any, correct: Any) -> list[tuple[float, float, int]]:
-    """Return (mean confidence, accuracy, count) of each of the bins that has items."""
-    places = (confidence * _BINS).long().clamp(0, _BINS - 1)
-    counts = torch.bincount(places, minlength=_BINS)
-    sure = torch.bincount(places, confidence.double(), _BINS)
-    right = torch.bincount(places, correct.double(), _BINS)
-    return [
-        (float(s / n), float(r / n), int(n))
-        for s, r, n in zip(sure, right, counts, strict=True)
-        if n
-    ]
-
-
-def _figure(bins: list[tuple[float, float, int]], total: int) -> Any:
+def _figure(sure: "Floats", right: "Floats", counts: "Floats") -> Any:
     with page_style():
         figure = new_figure(5.0, 4.6)
         top, below = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
         top.plot([0, 1], [0, 1], color=COLOURS["line-strong"], dashes=(4, 3), linewidth=1.2)
-        sure, right, counts = zip(*bins, strict=True)
         top.vlines(sure, sure, right, color=COLOURS["series-2"], linewidth=2, alpha=0.5)
         top.plot(sure, right, marker="o", markersize=5)
         top.set(ylabel="part that is right", ylim=(-0.02, 1.04), xlim=(0, 1.02))
-        below.bar(sure, counts, width=0.8 / _BINS, color=COLOURS["series-6"])
+        middles = (np.ceil(sure * BINS).clip(1) - 0.5) / BINS  # of the bins
+        below.bar(middles, counts, width=0.8 / BINS, color=COLOURS["series-6"])
         below.set(xlabel="how sure the model is", ylabel="answers")
         return figure_svg(
-            figure, f"How often the model is right by how sure it is, over {total:,} answers"
+            figure,
+            f"How often the model is right by how sure it is, over {int(counts.sum()):,} answers",
         )
 
 
@@ -96,20 +86,25 @@ def _before_and_after(calibration: "Calibration | None") -> Table | None:
 
 def curves_section(source: Source) -> Section:
     """Return precision over recall, for models of several labels."""
-    from presize.interpret.curves import plot_precision_recall
-
-    interp = source.interp
-    found = interp.precision_recall()
+    found, n = source.interp.precision_recall(), len(source.names)
+    known = np.flatnonzero(np.isfinite(found.average_precision))
+    order = np.argsort(found.average_precision[known], kind="stable")
+    shown = known[order][:_MOST_CURVES]
+    title, template = "Precision and recall", "curves.html"
+    if not len(shown):
+        missing = "No item of the validation set has a label."
+        return Section(key="curves", title=title, template=template, missing=missing)
+    mean = found.average_precision[known].mean()
     with page_style():
         figure = new_figure(6.4, 4.6)
         plot_precision_recall(
-            found.precision,
-            found.recall,
-            source.names,
-            average_precision=found.average_precision,
+            found.precision[shown],
+            found.recall[shown],
+            [source.names[i] for i in shown],
+            average_precision=found.average_precision[shown],
+            title=f"{n:,} label{'s' * (n != 1)}, mean average precision {mean:.3f}",
             ax=figure.subplots(),
         )
-        drawn = figure_svg(figure, f"Precision over recall of {len(source.names):,} labels")
-    return Section(
-        key="curves", title="Precision and recall", template="curves.html", values={"figure": drawn}
-    )
+        drawn = figure_svg(figure, f"Precision over recall of {len(shown):,} labels")
+    values = {"figure": drawn, "shown": len(shown), "total": len(known)}
+    return Section(key="curves", title=title, template=template, values=values)

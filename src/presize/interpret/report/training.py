@@ -3,7 +3,12 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from presize.interpret.report.curves import loss_figure, metric_figures, schedule_figure
+from presize.interpret.report.curves import (
+    MOST_EPOCH_LINES,
+    loss_figure,
+    metric_figures,
+    schedule_figure,
+)
 from presize.interpret.report.parts import Cell, Column, Section, Table
 from presize.interpret.report.source import Source
 from presize.interpret.report.wording import duration, percent
@@ -28,6 +33,7 @@ def training_section(source: Source) -> Section:
         return Section(key="training", title=title, template=template, missing=missing)
     values = {
         "loss": loss_figure(fits),
+        "lines": _lines(fits),
         "metrics": metric_figures(fits),
         "schedule": schedule_figure(fits),
         "tables": [_table(fit) for fit in fits[-_MOST_FITS:]],
@@ -35,6 +41,15 @@ def training_section(source: Source) -> Section:
         "verdicts": _verdicts(fits),
     }
     return Section(key="training", title=title, template=template, values=values)
+
+
+def _lines(fits: Sequence["FitRecord"]) -> str:
+    """Return what the upright lines in the curves are."""
+    n = sum(len(fit.epoch_steps) for fit in fits)
+    told = ["Thin lines are the ends of epochs."] if n <= MOST_EPOCH_LINES else []
+    if len(fits) > 1:
+        told.append("Where a line is broken, another fit began.")
+    return " ".join(told)
 
 
 def _table(fit: "FitRecord") -> Table:
@@ -48,7 +63,7 @@ def _table(fit: "FitRecord") -> Table:
     return Table(
         caption=f"{fit.method}: {fit.trained}; {epochs}, {duration(fit.seconds)}",
         columns=[Column(name.replace("_", " ")) for name in fit.names],
-        rows=[[Cell(_text(value)) for value in row] for row in rows],
+        rows=[[Cell(_text(value)) for value in row[: len(fit.names)]] for row in rows],
         left_out=len(fit.rows) - len(rows),
     )
 

@@ -76,6 +76,7 @@ def write_report(
 
     Raises:
         ValueError: `k` is less than 1.
+        IsADirectoryError: `path` is a folder.
     """
     if k < 1:
         raise ValueError(f"A section of the report shows at least one picture; got k={k}.")
@@ -93,6 +94,11 @@ def write_report(
 def _place(learn: "Learner", path: str | AnyPath) -> AnyPath:
     given = AnyPath(path)
     file = AnyPath(learn.path) / given if given.parent == AnyPath() else given
+    if file.is_dir():
+        raise IsADirectoryError(
+            f"The report is one file, but {file} is a folder. Name a file in it: "
+            f"{file / 'report.html'}."
+        )
     file.absolute().parent.mkdir(parents=True, exist_ok=True)
     return file
 
