@@ -115,5 +115,10 @@ export function prepare() {
     save();
   });
   at("relabel-cancel").addEventListener("click", () => close(null));
-  at("relabel").addEventListener("close", () => { resolve?.(null); resolve = null; });
+  // The event comes some time after the dialog has closed, when it may have been opened again.
+  at("relabel").addEventListener("close", () => {
+    if (at("relabel").open) return;
+    resolve?.(null);
+    resolve = null;
+  });
 }
