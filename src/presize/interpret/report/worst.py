@@ -42,7 +42,7 @@ def _lines(source: Source, row: int, loss: float) -> list[tuple[str, str]]:
     elif predicted:  # numbers are more or less right, and masks are not told in words
         lines = [("title", predicted)]
     if predicted != actual:
-        lines.append(("text", f"is {actual or 'none'}"))
+        lines.append(("text", f"labelled {actual or 'none'}"))
     figures = f"loss {loss:.2f}"
     if source.sure:
         sure, true = float(interp.confidences[row]), float(interp.target_probs[row])
