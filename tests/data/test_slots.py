@@ -1,4 +1,5 @@
 import gc
+import sys
 
 import torch
 
@@ -38,3 +39,27 @@ def test_only_a_few_are_kept() -> None:
     again = [pool.take((1000,), torch.uint8) for _ in range(4)]
     assert {t.data_ptr() for t in again} <= places
     assert sum(map(len, pool._free.values())) == 0
+
+
+def test_no_python_runs_when_memory_comes_back_as_an_interrupt_in_it_would_be_lost() -> None:
+    pool = SlotPool()
+    taken = pool.take((1000,), torch.uint8)
+    place, called = taken.data_ptr(), []
+    gc.disable()
+    sys.setprofile(lambda frame, event, _: called.append((event, frame.f_code.co_name)))
+    try:
+        del taken
+    finally:
+        sys.setprofile(None)
+        gc.enable()
+    assert [name for event, name in called if event == "call"] == []
+    assert pool.take((1000,), torch.uint8).data_ptr() == place
+
+
+def test_memory_that_is_lent_is_let_go_with_its_pool() -> None:
+    pool = SlotPool()
+    taken = [pool.take((1000,), torch.uint8) for _ in range(6)]
+    assert len(pool._lent) == 6
+    taken.clear()
+    taken.append(pool.take((1000,), torch.uint8))
+    assert len(pool._lent) == 1

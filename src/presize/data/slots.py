@@ -3,12 +3,21 @@
 import math
 import weakref
 from collections import deque
+from typing import Any
 
 import torch
 from torch import Tensor
 
 # Memory that lies ready beyond what is in use: as many batches as are commonly under way.
 _MOST_FREE = 4
+
+
+class _Lent(weakref.ref[Any]):
+    """Memory that is lent for as long as an array on it is alive."""
+
+    __slots__ = ("memory",)
+
+    memory: Tensor
 
 
 class SlotPool:
@@ -20,7 +29,8 @@ class SlotPool:
     """
 
     def __init__(self) -> None:
-        self._free: dict[int, deque[Tensor]] = {}
+        self._free: dict[int, deque[_Lent]] = {}
+        self._lent: list[_Lent] = []
 
     def take(self, shape: tuple[int, ...], dtype: torch.dtype, *, pin: bool = False) -> Tensor:
         """Return a tensor of this shape whose values are anything.
@@ -38,10 +48,14 @@ class SlotPool:
             return torch.empty(shape, dtype=dtype)
         free = self._free.setdefault(size, deque(maxlen=_MOST_FREE))
         try:
-            memory = free.pop()
+            memory = free.pop().memory
         except IndexError:
             memory = torch.empty(size, dtype=torch.uint8)
         # The tensor keeps this array alive, and whoever makes a view of the tensor keeps both.
         array = memory.numpy()[:]
-        weakref.finalize(array, free.append, memory).atexit = False
+        # No Python runs when it goes: an interrupt that came in there would be lost, as it was once
+        # in twenty times with `weakref.finalize` in a loop over small batches.
+        lent = _Lent(array, free.append)
+        lent.memory = memory
+        self._lent = [*(one for one in self._lent if one() is not None), lent]
         return torch.from_numpy(array).view(dtype).view(shape)

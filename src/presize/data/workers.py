@@ -5,7 +5,6 @@ import functools
 import os
 import threading
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future
@@ -129,6 +128,7 @@ class Crew:
             # the crew, where it collects the iterator as garbage.
             if thread.is_alive() and thread is not threading.current_thread():
                 thread.join(max(0.0, end - time.monotonic()))
+        _crews.discard(self)
 
 
 def given_up() -> bool:
@@ -146,7 +146,7 @@ class _Here(threading.local):
 
 
 _here = _Here()
-_crews: weakref.WeakSet[Crew] = weakref.WeakSet()
+_crews: set[Crew] = set()  # those that work; a weak set would run Python when one is let go
 
 
 @atexit.register
