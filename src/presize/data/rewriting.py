@@ -3,9 +3,10 @@
 import contextlib
 import os
 import pathlib
-import re
 import sys
 from collections.abc import Iterator
+
+from presize.core.leftovers import remove_leftovers
 
 
 def rewrite(path: pathlib.Path, data: bytes) -> None:
@@ -18,7 +19,7 @@ def rewrite(path: pathlib.Path, data: bytes) -> None:
     """
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(path)
+    remove_leftovers(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with part.open("wb") as file:
@@ -67,24 +68,3 @@ def folder_to_disk(folder: pathlib.Path) -> None:
             os.fsync(handle)
         finally:
             os.close(handle)
-
-
-def _remove_left(path: pathlib.Path) -> None:
-    """Remove what processes that were killed while they wrote this file have left."""
-    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.part")
-    with contextlib.suppress(OSError):
-        for part in path.parent.glob(".*.part"):
-            if (match := name.fullmatch(part.name)) and not _is_alive(int(match[1])):
-                part.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    if sys.platform == "win32":  # os.kill would end it; but no file that is open is removed
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # it is another user's
-        pass
-    return True

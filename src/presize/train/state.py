@@ -4,8 +4,6 @@ import contextlib
 import json
 import os
 import pathlib
-import re
-import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +13,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from presize.core.errors import ModelFileError, did_you_mean
+from presize.core.leftovers import remove_leftovers
 from presize.train.optim_state import flatten_optimizer as flatten_optimizer
 from presize.train.optim_state import restore_optimizer as restore_optimizer
 from presize.train.weights_state import LoadReport as LoadReport
@@ -48,7 +47,7 @@ def save_state(
     _check_json(dict(meta), "meta")
     header = {"format": _FORMAT, "aliases": aliases, "meta": dict(meta)}
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_left(path)
+    remove_leftovers(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.touch()
@@ -61,27 +60,6 @@ def save_state(
         part.unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # Windows cannot open a folder; the file is safe by then
         _to_disk(path.parent)
-
-
-def _remove_left(path: pathlib.Path) -> None:
-    """Remove what processes that were killed while they wrote this file have left."""
-    name = re.compile(rf"\.{re.escape(path.name)}\.(\d+)\.part")
-    with contextlib.suppress(OSError):
-        for part in path.parent.iterdir():
-            if (match := name.fullmatch(part.name)) and not _is_alive(int(match[1])):
-                part.unlink(missing_ok=True)
-
-
-def _is_alive(process: int) -> bool:
-    if sys.platform == "win32":  # os.kill would send Ctrl-C; but no file that is open is removed
-        return False
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # it is another user's
-        pass
-    return True
 
 
 def _save(tensors: dict[str, Tensor], path: pathlib.Path, metadata: dict[str, str]) -> None:
