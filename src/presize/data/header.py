@@ -87,7 +87,8 @@ def webp_header(data: bytes) -> Header | None:
     if len(data) < 30:
         return None
     _, rest, kind, name, length = _WEBP_START.unpack_from(data)
-    if kind != b"WEBP" or rest + 8 > len(data) or length + 12 > rest:
+    # The pixels fill the file: what stands behind them is Pillow's to judge, which refuses a rest.
+    if kind != b"WEBP" or rest + 8 > len(data) or length + length % 2 + 12 != rest:
         return None
     if name == b"VP8 " and data[23:26] == b"\x9d\x01\x2a":
         width, height = struct.unpack_from("<HH", data, 26)
