@@ -48,7 +48,7 @@ def by_warp(photo: Pixels, size: int, *, antialias: bool, left: float | None = N
     matrix = to_pixels(resize(1, hw, (size, size)), hw, (size, size))[0]
     unshrunk = {"_shrunk": lambda pixels, matrix, size: (pixels, matrix)}
     chosen = {} if antialias else unshrunk
-    with patch.multiple(single, **chosen, _LEFT=left or single._LEFT):
+    with patch.multiple(single, **chosen, BLOCK_LEAVES=left or single.BLOCK_LEAVES):
         return single.warp(photo.astype(np.uint8), matrix, (size, size)).astype(np.float64)
 
 

@@ -131,7 +131,7 @@ def test_features_are_those_of_the_whole_batch_in_parts(learn):
 def test_the_model_file_holds_it(learn):
     for options in ({"unknown": None}, {}, {"unknown": "features", "coverage": 0.8}):
         found = calibrate(learn, **options)
-        path = learn.export()
+        path = learn.export(drift=False)
         again = load_learner(path, model=network())
         assert again.calibration == found
         items = learn.dls.valid.dataset.items
@@ -149,13 +149,14 @@ def test_the_model_file_holds_it(learn):
     with pytest.raises(ModelFileError, match="changed or damaged"):
         load_learner(path, model=network())
     meta["calibration"]["temperature"] = -1
-    save_state(path, tensors=load_state(learn.export())[0], meta=meta)
+    del meta["sha256_header"]
+    save_state(path, tensors=load_state(learn.export(drift=False))[0], meta=meta)
     with pytest.raises(ModelFileError, match="calibration in the model file is not valid"):
         load_learner(path, model=network())
 
 
 def test_a_file_without_one_is_read_as_before(learn):
-    path = learn.export()
+    path = learn.export(drift=False)
     meta = load_state(path)[1]
     assert meta["format"] == 1 and "calibration" not in meta
     assert ModelFile.read(path).calibration is None

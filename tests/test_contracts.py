@@ -1,10 +1,13 @@
 """Rules for the source as a whole, read from its syntax trees: sizes, and what is never called."""
 
 import ast
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
-SOURCE = Path(__file__).resolve().parent.parent / "src" / "presize"
+ROOT = Path(__file__).resolve().parent.parent
+SOURCE = ROOT / "src" / "presize"
 FILES = sorted(SOURCE.rglob("*.py"))
 MAX_FILE_LINES = 400
 MAX_FUNCTION_LINES = 50
@@ -14,7 +17,24 @@ LONGER_FILES = {"learner.py": 450, "vision/all.py": 1000}  # the latter is a lis
 # Nothing in the project builds an object from bytes that name code.
 BANNED_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 BANNED_NAMES = {"eval", "exec", "compile", "__import__"}
-BANNED_METHODS = {("os", "system"), ("os", "popen"), ("yaml", "load")}
+BANNED_METHODS = {
+    *(("os", "system"), ("os", "popen"), ("yaml", "load"), ("hub", "load"), ("jit", "load")),
+    *(("subprocess", "getoutput"), ("subprocess", "getstatusoutput"), ("serialization", "load")),
+    *(("pd", "read_pickle"), ("pandas", "read_pickle"), ("builtins", "eval"), ("builtins", "exec")),
+}
+# What this process and the workers that it has started tell each other goes through their own pipe.
+MAY_PICKLE = {"data/parcels.py": "multiprocessing.reduction"}
+# The same in everything else that people run or copy: benchmarks, examples, docs, notebooks.
+BANNED_TEXT = {
+    "unpickles": r"\bimport pickle\b|\bfrom pickle\b|\bpickle\.loads?\(|\bread_pickle\(",
+    "lets torch.load unpickle": r"\bweights_only\s*=\s*False\b",
+    "lets numpy.load unpickle": r"\ballow_pickle\s*=\s*True\b",
+    "runs code of others": r"\btrust_remote_code\s*=\s*True\b|\btorch\.hub\.load\(",
+    "runs text as code": r"(?<![.\w])(?:eval|exec)\(|\b__import__\(",
+    "hands text to a shell": r"\bshell\s*=\s*True\b|\bos\.(?:system|popen)\(",
+}
+TEXTS = ("src", "benchmarks", "examples", "docs", ".ci", "README.md", "Makefile", "pyproject.toml")
+ENDINGS = {"", ".py", ".md", ".ipynb", ".toml", ".yml", ".sh", ".js", ".html", ".in"}
 # Training must not need a plotting or table library; they are imported where something is drawn.
 LATE_MODULES = {
     *("matplotlib", "pandas", "sklearn", "IPython", "timm", "rich", "typer", "cv2", "tensorboard"),
@@ -23,6 +43,7 @@ LATE_MODULES = {
     *("onnx", "onnxscript", "onnxruntime", "fastapi", "uvicorn", "starlette", "pydantic"),
     *("prometheus_client", "huggingface_hub", "pyarrow", "tomllib", "tomli_w"),
 }
+_TORCH_LOAD = ("torch", "load")
 SERVER = {"fastapi", "uvicorn", "starlette", "pydantic", "prometheus_client"}
 
 
@@ -86,14 +107,18 @@ def _banned(call: ast.Call) -> str | None:
     shell = keywords.get("shell")
     if isinstance(shell, ast.Constant) and shell.value is True:
         return "shell=True hands text to a shell"
-    if not isinstance(function, ast.Attribute) or not isinstance(function.value, ast.Name):
-        return None
-    owner, name = function.value.id, function.attr
-    if (owner, name) in BANNED_METHODS:
-        return f"{owner}.{name}() is not used here"
     weights_only = keywords.get("weights_only")
     safe = isinstance(weights_only, ast.Constant) and weights_only.value is True
-    if (owner, name) == ("torch", "load") and not safe:
+    if weights_only is not None and not safe:
+        return "weights_only= is always True here"
+    if not isinstance(function, ast.Attribute):
+        return None
+    # Of `torch.hub.load` the last two names.
+    whole, name = ast.unparse(function.value), function.attr
+    owner = whole.rpartition(".")[2]
+    if (owner, name) in BANNED_METHODS:
+        return f"{owner}.{name}() is not used here"
+    if (whole, name) == _TORCH_LOAD and not safe:
         return "torch.load() without weights_only=True unpickles"
     if (owner, name) in {("np", "load"), ("numpy", "load")} and "allow_pickle" in keywords:
         return "np.load(allow_pickle=...) unpickles"
@@ -127,6 +152,44 @@ def test_nothing_is_unpickled_or_run_from_text() -> None:
         if isinstance(node, ast.Call) and (why := _banned(node))
     ]
     found += [f"{place} imports {m}" for place, m in _imports() if _root(m) in BANNED_MODULES]
+    found += [
+        f"{place} imports {m}"
+        for place, m in _imports()
+        if m.startswith("multiprocessing.reduction") and MAY_PICKLE.get(place) != m
+    ]
+    # `from torch import load` would hide a call from the rules above.
+    found += [
+        f"{_named(path)} imports {alias.name} from {node.module}"
+        for path, node in _nodes()
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+        if ((node.module or "").rpartition(".")[2], alias.name) in {*BANNED_METHODS, _TORCH_LOAD}
+    ]
+    assert not found
+
+
+def _texts() -> Iterator[tuple[Path, str]]:
+    """Every file that people run, read or copy from, and its text; of notebooks their cells."""
+    for place in TEXTS:
+        start = ROOT / place
+        for path in sorted(start.rglob("*")) if start.is_dir() else [start]:
+            if path.is_file() and path.suffix in ENDINGS and "__pycache__" not in path.parts:
+                text = path.read_text(encoding="utf-8")
+                if path.suffix == ".ipynb":
+                    text = "\n".join("".join(c["source"]) for c in json.loads(text)["cells"])
+                yield path, text
+
+
+def _banned_texts(text: str) -> list[str]:
+    return [why for why, pattern in BANNED_TEXT.items() if re.search(pattern, text)]
+
+
+def test_no_text_that_people_copy_unpickles_or_runs_text() -> None:
+    texts = list(_texts())
+    assert {path.suffix for path, _ in texts} >= {".py", ".md", ".ipynb"}
+    found = [
+        f"{path.relative_to(ROOT)} {why}" for path, text in texts for why in _banned_texts(text)
+    ]
     assert not found
 
 
@@ -157,11 +220,15 @@ def test_only_models_know_where_networks_come_from() -> None:
 
 def test_the_rules_find_what_they_forbid() -> None:
     bad = ["eval('1')", "torch.load(f)", "torch.load(f, weights_only=False)", "run(c, shell=True)",
-           "os.system('ls')", "np.load(f, allow_pickle=True)"]  # fmt: skip
+           "os.system('ls')", "np.load(f, allow_pickle=True)", "torch.hub.load('a', 'b')",
+           "hub.load_state_dict_from_url(u, weights_only=wanted)", "pd.read_pickle(f)",
+           "__import__('pickle')"]  # fmt: skip
     good = ["model.eval()", "torch.load(f, weights_only=True)", "run(c)", "np.load(f)"]
     calls = [ast.parse(text, mode="eval").body for text in [*bad, *good]]
     verdicts = [_banned(c) is not None for c in calls if isinstance(c, ast.Call)]
     assert verdicts == [True] * len(bad) + [False] * len(good)
+    assert all(_banned_texts(text) for text in (*bad[2:6], bad[0], "import pickle", "exec(code)"))
+    assert not any(map(_banned_texts, [*good, "ast.literal_eval(x)", "a pickle", "self.exec()"]))
     lazy = "import torch\ndef f():\n    import pandas\nif TYPE_CHECKING:\n    import timm\n"
     at_top = [m for n in _at_module_level(ast.parse(lazy)) for m in _modules_imported(n)]
     assert at_top == ["torch"]

@@ -60,6 +60,7 @@ from presize.train.rates import LearningRate
 
 if TYPE_CHECKING:
     from presize.train.calibration import Calibration
+    from presize.train.drift_reference import DriftReference
     from presize.train.training_record import TrainingRecord
 
 
@@ -100,6 +101,7 @@ class Learner:
     pred: Any
     loss: Tensor
     calibration: "Calibration | None" = None
+    drift_reference: "DriftReference | None" = None
     record: "TrainingRecord | None" = None  # what the model file told, if it came from one
 
     def __init__(

@@ -85,7 +85,9 @@ def load(
     return learn
 
 
-def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Path:
+def export(
+    learn: "Learner", fname: str | AnyPath = "export.safetensors", *, drift: bool = True
+) -> Path:
     """Write one file with all that predicting needs, and no code: see `load_learner`.
 
     A name that ends as pickles do, `model.pkl`, gets the file's own ending in its place.
@@ -94,8 +96,15 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
     loss, the calibration if there is one, and how the model was trained. Nothing in it is ever
     executed, so that it is safe to share.
 
+    Args:
+        fname: the file, in the learner's path.
+        drift: look at some training and validation pictures once more, up to 600, so that the file
+            says what is usual: `Predictor.drift` tells when other ones come in. Where there are no
+            pictures to look at, a loaded learner's own statistics are kept.
+
     Raises:
         ModelFileError: a transform or the data cannot be described in JSON.
+        ValueError: the name is that of another format, such as model.onnx.
     """
     dls, model = learn.dls, learn.model
     samples = getattr(dls.valid, "dataset", dls.valid)
@@ -106,10 +115,17 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
             "with a DataBlock or ImageDataLoaders, or keep the weights alone with learn.save(...)."
         )
     path = Path(learn.path / fname)
+    if path.suffix in (".onnx", ".pt2"):
+        raise ValueError(
+            f"learn.export writes presize's own model file ({SUFFIX}), not {path.suffix}. For "
+            "ONNX: export_onnx(learn, 'model.onnx'); for torch.export: export_program(learn, "
+            "'model.pt2'); in a terminal: presize export MODEL."
+        )
     if path.suffix in PICKLE_SUFFIXES:
         path = path.with_suffix(SUFFIX)
     path = path if path.suffix == SUFFIX else path.with_name(path.name + SUFFIX)
     calibration = learn.calibration
+    told, drift_tensors = _drift(learn) if drift else (None, {})
     file = ModelFile(
         architecture=_architecture(model),
         data={
@@ -126,12 +142,26 @@ def export(learn: "Learner", fname: str | AnyPath = "export.safetensors") -> Pat
         calibration=None if calibration is None else calibration.to_dict(),
         calibration_tensors={} if calibration is None else calibration.tensors(),
         training=learn.training_record().to_dict(),
+        drift=told,
+        drift_tensors=drift_tensors,
     )
     if learn.ranks.is_main:
         path.parent.mkdir(parents=True, exist_ok=True)
         file.write(path)
     learn.parallel.wait()
     return path
+
+
+def _drift(learn: "Learner") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
+    """Return what the file says of what is usual of pictures, and its tensors."""
+    from presize.drifting import reference_for  # for those who export
+
+    found = reference_for(learn)
+    if isinstance(found, str):
+        if learn.drift_reference is None:
+            return {"without": found}, {}
+        found = learn.drift_reference
+    return found.to_dict(), found.tensors()
 
 
 def _path(learn: "Learner", file: str | AnyPath) -> Path:

@@ -81,7 +81,7 @@ def test_a_newer_format_asks_for_an_upgrade(learn):
     path = learn.export()
     tensors, meta = load_state(path)
     save_state(path, tensors=tensors, meta=meta | {"format": 99})
-    with pytest.raises(ModelFileError, match="reads formats up to 2"):
+    with pytest.raises(ModelFileError, match="reads formats up to 3"):
         load_learner(path)
 
 
@@ -214,6 +214,10 @@ def test_labels_that_were_decided_are_of_no_use_to_a_prediction(picture_folder, 
 def test_a_header_that_was_changed_by_hand_is_refused(learn):
     path = learn.export()
     tensors, meta = load_state(path)
+    save_state(path, tensors=tensors, meta=meta | {"loss": "FocalLoss"})
+    with pytest.raises(ModelFileError, match="the SHA-256 of its header is not the one"):
+        load_learner(path)
+    del meta["sha256_header"]  # as older files are
     wrong = dict.fromkeys(("format", "architecture", "data", "versions", "sha256"))
     for name, value in [*wrong.items(), ("format", "1"), ("architecture", "resnet18")]:
         save_state(path, tensors=tensors, meta=meta | {name: value})

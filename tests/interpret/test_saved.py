@@ -147,6 +147,10 @@ def test_files_that_were_changed(learn, tmp_path):
         save_state(path, tensors=fewer, meta=meta)
         with pytest.raises(ModelFileError, match=f"lacks {name}: it was changed"):
             load_interpretation(path)
+    for name, value in {"format": "1", "of": [], "split": {}}.items():
+        save_state(path, tensors=tensors, meta=meta | {name: value})
+        with pytest.raises(ModelFileError, match=f"lacks {name}: it was changed"):
+            load_interpretation(path)
     floats, flat = tensors["targs"].float(), tensors["losses"][0]
     for parts in ({"targs": floats}, {"top_classes": flat}, {"more": flat}):
         save_state(path, tensors={**tensors, **parts}, meta=meta)

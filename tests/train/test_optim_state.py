@@ -110,3 +110,17 @@ def test_another_model() -> None:
         ModelFileError, match=r"groups of \[1, 3, 1, 1\] weights, this one of \[6\]"
     ):
         restore_optimizer(Adam(net.parameters()), *state)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"state": 3}, {"state": {"a": {}}}, {"param_groups": [7]}, {"param_groups": None}],
+    ids=str,
+)
+def test_a_state_that_was_changed_by_hand(changed: dict[str, object]) -> None:
+    net = net_of()
+    opt = opt_for(net, Adam)
+    train(net, opt, 1)
+    tensors, meta = flatten_optimizer(opt)
+    with pytest.raises(ModelFileError, match=r"is not valid.*learn.load\(file, with_opt=False\)"):
+        restore_optimizer(opt, tensors, meta | changed)

@@ -21,6 +21,10 @@ class ImageError(DataError):
         self.path = path
 
 
+class PixelLimitError(ImageError):
+    """A picture with more pixels than are allowed; told from its header, before it is decoded."""
+
+
 class DownloadError(PresizeError, OSError):
     """An archive that could not be fetched, checked or unpacked."""
 
@@ -33,8 +37,16 @@ class ModelFileError(PresizeError, ValueError):
     """A model file or checkpoint that is broken, foreign or unsafe."""
 
 
+class HubError(PresizeError, OSError):
+    """A repository of models that cannot be reached, read or written."""
+
+
 class TrainingError(PresizeError, RuntimeError):
     """Training cannot start or go on: loss, targets, rates, devices."""
+
+
+class ExportError(PresizeError, RuntimeError):
+    """A model that cannot be exported, or whose export does not answer as it does."""
 
 
 def did_you_mean(name: object, options: Iterable[object], *, n: int = 3) -> str:

@@ -1,9 +1,8 @@
 """Which of several training processes this one is."""
 
 import os
+import sys
 from typing import NamedTuple
-
-from torch import distributed
 
 from presize.core.errors import DataError
 
@@ -29,7 +28,9 @@ def current_rank() -> Rank:
     Raises:
         DataError: the variables are no numbers, or contradict each other.
     """
-    if distributed.is_available() and distributed.is_initialized():
+    # Without PyTorch there is no group, and the command line asks before it needs that.
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return Rank(distributed.get_rank(), distributed.get_world_size())
     told = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
     if not all(text.isdecimal() for text in told) or not int(told[0]) < int(told[1]):

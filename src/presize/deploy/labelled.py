@@ -14,6 +14,7 @@ from presize.data.check.entries import Collection, Entry
 from presize.data.check.folder import folder_collection, usual_splits
 from presize.data.datasets import Datasets
 from presize.data.items import get_image_files
+from presize.data.labelled_table import VALID, read_labelled
 from presize.data.labels import ColReader, RegexLabeller
 from presize.data.loaders import DataLoaders
 from presize.data.marks import from_text, mark
@@ -23,9 +24,6 @@ from presize.deploy.registry import build_transform, picture_kind
 from presize.learner import Learner
 from presize.train.model_file import ModelFile
 
-VALID = "is_valid"
-_FLAGS = {"true": True, "1": True, "1.0": True, "yes": True}
-_FLAGS |= {"false": False, "0": False, "0.0": False, "no": False}
 _SHOWN = 5
 
 
@@ -105,37 +103,14 @@ def _collected(
 
 def _from_csv(file: Path, label_delim: str | None) -> Collection:
     """Return what a table lists as `ImageDataLoaders.from_csv` reads it: file, label, is_valid."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(file, dtype=str, keep_default_na=False)
-    except ValueError as error:  # also what pandas raises of files that are empty, or no text
-        raise DataError(
-            f"The file `{file}` is no table of pictures and labels (CSV): {error}. Give a folder "
-            "with a subfolder for each class, or such a table."
-        ) from error
-    if len(table.columns) < 2:
-        raise DataError(
-            f"The table `{file}` has {len(table.columns)} column, but it takes two: the files, "
-            "relative to the table's folder, and their labels."
-        )
+    table = read_labelled(file)
     splits = ["all"] * len(table)
     if VALID in table.columns:
-        splits = ["valid" if _flag(v, file) else "train" for v in table[VALID]]
+        splits = ["valid" if valid else "train" for valid in table[VALID]]
     read = ColReader(0, label_delim=label_delim)
     labels = [tuple(read((v,))) if label_delim else (v,) * bool(v) for v in table.iloc[:, 1]]
     files = [file.parent / name for name in table.iloc[:, 0]]
     return _listed(file.parent, list(zip(files, splits, labels, strict=True)))
-
-
-def _flag(value: str, file: Path) -> bool:
-    flag = _FLAGS.get(value.strip().lower())
-    if flag is None:
-        raise DataError(
-            f"The column `{VALID}` of `{file}` says with True or False (or 1 or 0) which pictures "
-            f"are for validation, but has {value!r}."
-        )
-    return flag
 
 
 def _listed(root: Path, found: Sequence[tuple[AnyPath, str, tuple[str, ...]]]) -> Collection:

@@ -1,8 +1,10 @@
 """`load_learner`: from a model file to a learner that predicts, built from known names alone."""
 
+from itertools import pairwise
 from pathlib import Path as AnyPath
 from typing import Any
 
+import torch
 from torch import nn
 
 from presize.core.errors import ModelFileError
@@ -10,10 +12,13 @@ from presize.core.paths import Path
 from presize.core.transform import Transform
 from presize.data.datasets import Datasets
 from presize.data.loaders import DataLoaders
+from presize.deploy.described import CLASSIFIES, check_data
 from presize.deploy.registry import build_transform, picture_kind
 from presize.learner import Learner
 from presize.models.arch import build_from_spec
+from presize.models.budget import built_within, too_large
 from presize.models.groups import default_split
+from presize.models.spec import check_spec
 from presize.train.losses import (
     BaseLoss,
     BCELossFlat,
@@ -27,7 +32,7 @@ from presize.train.losses import (
 )
 from presize.train.model_file import ModelFile
 from presize.train.training_record import TrainingRecord
-from presize.train.weights_state import load_weights
+from presize.train.weights_state import check_fit, load_weights
 
 LOSSES: dict[str, type[BaseLoss]] = {
     kind.__name__: kind
@@ -41,6 +46,10 @@ LOSSES: dict[str, type[BaseLoss]] = {
         L1LossFlat,
     )
 }
+# Numbers that are built and are not in the file: what is cut away of a body, such as VGG's
+# classifier of 124 million; in others, tables that are not saved.
+CUT_AWAY, BESIDE_WEIGHTS = 150_000_000, 30_000_000
+LARGE_SIDE = 512
 
 
 def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Learner:
@@ -64,17 +73,49 @@ def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Lear
             f"`{file.architecture.get('name')}`, and a file holds no code. Make that network and "
             "pass it: load_learner(path, model=…)."
         )
-    net = build_from_spec(file.architecture) if model is None else model
+    n_out = check_spec(file.architecture)["n_out"] if model is None else None
+    check_data(file.data, n_out, path)
+    loss = _loss(file, n_out)
+    net = _built(file) if model is None else model
     load_weights(net, file.weights)
-    loss = _loss(file)
     learn = Learner(_data(file.data), net, loss, path=AnyPath(path).parent, splitter=default_split)
     learn.model.eval()
     if file.calibration is not None:
         from presize.train.calibration import Calibration  # for the few who calibrated
 
         learn.calibration = Calibration.from_dict(file.calibration, file.calibration_tensors)
+    if file.drift is not None:
+        from presize.train.drift_reference import DriftReference  # for files that have one
+
+        learn.drift_reference = DriftReference.read(file.drift, file.drift_tensors)
     learn.record = _record(path, file)
     return learn
+
+
+def _built(file: ModelFile) -> nn.Module:
+    """Return the network that a file describes, if it is in proportion to the file's weights."""
+    spec = check_spec(file.architecture)
+    cut_away = spec["cut"] is not None or spec["name"].startswith(("vgg", "alexnet"))
+    most = 2 * sum(tensor.numel() for tensor in file.weights.values())
+    most += CUT_AWAY if cut_away else BESIDE_WEIGHTS
+    side, head = spec["img_size"], spec["head"]
+    widths = [*((head and head["lin_ftrs"]) or ()), spec["n_out"]]
+    if sum(a * b for a, b in pairwise(widths)) > most:  # a single layer may be beyond any memory
+        raise too_large(most)
+    try:
+        if side is not None and side > LARGE_SIDE:
+            # A body is tried on a picture: of such a side only if the file's weights are.
+            with built_within(most), torch.device("meta"):
+                check_fit(build_from_spec(file.architecture), file.weights)
+        with built_within(most):
+            return build_from_spec(file.architecture)
+    except (ModelFileError, ImportError):
+        raise
+    except Exception as error:  # builders of torchvision and timm raise of any kind
+        raise ModelFileError(
+            f"The network `{file.architecture['name']}` cannot be built as the model file "
+            f"describes it: {type(error).__name__}: {error!s:.300}"
+        ) from error
 
 
 def _record(path: str | AnyPath, file: ModelFile) -> TrainingRecord:
@@ -108,16 +149,21 @@ class NoLabels(Transform):
         return x
 
 
-def _loss(file: ModelFile) -> BaseLoss:
-    kind = LOSSES.get(file.loss or "")
+def _loss(file: ModelFile, n_out: int | None) -> BaseLoss:
+    kind, task = LOSSES.get(file.loss or ""), file.data["task"]
     if kind is None:
-        return loss_for_task(file.data["task"])
+        return loss_for_task(task)
     try:
-        return kind(**file.loss_options)
-    except (TypeError, ValueError, RuntimeError) as error:
+        loss = kind(**file.loss_options)
+        if n_out is not None and task in CLASSIFIES:
+            # Numbers that an option cannot have come to light where it is used.
+            with torch.no_grad():
+                loss.decodes(loss.activation(torch.zeros(2, n_out)))
+    except (TypeError, ValueError, RuntimeError, IndexError, OverflowError) as error:
         raise ModelFileError(
-            f"The model file's `{file.loss}({file.loss_options})` is not valid: {error}"
+            f"The model file's `{file.loss}({file.loss_options!s:.200})` is not valid: {error}"
         ) from error
+    return loss
 
 
 def _data(spec: dict[str, Any]) -> DataLoaders:

@@ -70,14 +70,14 @@ def build_transform(name: str, arguments: dict[str, Any]) -> Transform:
     kind = TRANSFORMS.get(name)
     if kind is None:
         raise ModelFileError(
-            f"The model file names a transform `{name}` that this presize does not know."
+            f"The model file names a transform `{name:.80}` that this presize does not know."
             f"{did_you_mean(name, TRANSFORMS)} It was written by another version, or by hand."
         )
     try:
         return kind(**arguments)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, LookupError, RuntimeError, AttributeError) as error:
         raise ModelFileError(
-            f"The model file's `{name}({arguments})` is not valid: {error}"
+            f"The model file's `{name}({arguments!s:.200})` is not valid: {error}"
         ) from error
 
 
@@ -89,7 +89,7 @@ def picture_kind(name: str) -> type[PILBase]:
     """
     if name not in PICTURES:
         raise ModelFileError(
-            f"The model file is for pictures of the kind `{name}`, which this presize does not "
+            f"The model file is for pictures of the kind `{name:.80}`, which this presize does not "
             f"know.{did_you_mean(name, PICTURES)}"
         )
     return PICTURES[name]

@@ -92,14 +92,14 @@ def show_heat_map(
     if isinstance(source, nn.Module):
         model, inputs, below = source, _one_input(item), item
     else:
-        model, vocab = source.model, _vocab(source)
+        model, vocab = source.model, vocab_of(source)
         inputs, below = _as_seen(source, item)
-    number, words = _target(source, model, inputs, target, vocab)
+    number, name, chance = target_of(source, model, inputs, target, vocab)
     from presize.interpret.heat_map import heat_maps  # four modules, for those who look
 
     heat = heat_maps(model, inputs, torch.tensor([number]), method=method, layer=layer)[0]
     mixed = blend(below if picture is None else picture, heat, cmap=cmap, opacity=opacity)
-    return show_image(mixed, ax, figsize, title=words)
+    return show_image(mixed, ax, figsize, title=name if chance is None else f"{name} {chance:.2f}")
 
 
 def _one_input(item: Any) -> Tensor:
@@ -122,15 +122,27 @@ def _as_seen(learn: "Learner", item: Any) -> tuple[Tensor, Any]:
     return first.as_subclass(Tensor), shown[0] if isinstance(shown, tuple) else shown
 
 
-def _vocab(learn: "Learner") -> Sequence[Any] | None:
+def vocab_of(learn: "Learner") -> Sequence[Any] | None:
+    """Return the names of a learner's classes; None if it has none."""
     vocab = getattr(learn.dls, "vocab", None)
     return None if vocab is None else list(vocab)
 
 
-def _target(
+def target_of(
     source: Any, model: nn.Module, inputs: Tensor, target: Any, vocab: Sequence[Any] | None
-) -> tuple[int, str]:
-    """Return the number of a class, and its name and probability in words."""
+) -> tuple[int, str, float | None]:
+    """Return a class of a model: its number, its name and, of a learner, its probability.
+
+    Args:
+        source: a learner, or the model itself.
+        model: gives scores.
+        inputs: one picture as the model sees it, [1, C, H, W].
+        target: the class, by its name or number; None takes the predicted one.
+        vocab: the names of the classes, if there are any.
+
+    Raises:
+        DataError: there is no such class.
+    """
     from presize.interpret.heat_map import plainly
 
     with plainly(model):
@@ -158,5 +170,5 @@ def _target(
         raise DataError(f"The model has the classes 0 to {n - 1}, but got {number}.")
     name = f"class {number}" if vocab is None or len(vocab) != n else str(vocab[number])
     if isinstance(source, nn.Module) or not n:
-        return number, name
-    return number, f"{name} {float(activation_for(source)(scores)[0][number]):.2f}"
+        return number, name, None
+    return number, name, float(activation_for(source)(scores)[0][number])

@@ -87,6 +87,11 @@ def read(path: str | os.PathLike[str]) -> tuple[dict[str, Tensor], dict[str, Any
         )
     missing = [name for name in _META if name not in meta]
     missing += [name for name in ("losses", *_PARTS) if name not in tensors]
+    if not missing:
+        missing += [name for name in ("of", "split") if not isinstance(meta[name], str)]
+        missing += [] if type(meta["format"]) is int else ["format"]
+        missing += [name for name in ("losses", "indices") if tensors[name].ndim != 1]
+        missing += [] if tensors["losses"].is_floating_point() else ["losses"]
     if missing:
         raise ModelFileError(
             f"{path} lacks {', '.join(missing)}: it was changed since it was written. Make it "

@@ -8,6 +8,9 @@ from presize.models.body import Source
 
 MAX_OUT = 1_000_000
 MAX_WIDTH = 1_000_000
+MAX_LAYERS = 100
+MAX_SIDE = 4096  # of what a transformer is made for; its attention takes the fourth power of it
+MAX_NAME = 200
 
 
 class HeadSpec(TypedDict):
@@ -45,12 +48,12 @@ def check_spec(spec: Mapping[str, object]) -> ModelSpec:
     """
     _fields("the architecture", spec, ModelSpec.__required_keys__)
     _is("source", spec["source"], spec["source"] in ("torchvision", "timm", "custom"))
-    _is("name", spec["name"], isinstance(spec["name"], str))
+    _is("name", spec["name"], isinstance(spec["name"], str) and len(spec["name"]) <= MAX_NAME)
     _is("n_out", spec["n_out"], _whole(spec["n_out"], MAX_OUT))
     _is("n_in", spec["n_in"], _whole(spec["n_in"], 10_000))
     cut, size = spec["cut"], spec["img_size"]
     _is("cut", cut, cut is None or cut == "custom" or (type(cut) is int and abs(cut) < 10_000))
-    _is("img_size", size, size is None or _whole(size, 10_000))
+    _is("img_size", size, size is None or _whole(size, MAX_SIDE))
     head = spec["head"]
     if head is not None:
         _is("head", head, isinstance(head, Mapping))
@@ -65,16 +68,18 @@ def _check_head(head: Mapping[str, object]) -> None:
     ps, widths, y_range = head["ps"], head["lin_ftrs"], head["y_range"]
     _is("ps", ps, _numbers(ps if isinstance(ps, list) else [ps]))
     fits = isinstance(widths, list) and all(_whole(n, MAX_WIDTH) for n in widths)
-    _is("lin_ftrs", widths, widths is None or fits)
+    few = len(widths) <= MAX_LAYERS if isinstance(widths, list) else True
+    _is("lin_ftrs", widths, widths is None or (fits and few))
     pair = isinstance(y_range, list) and len(y_range) == 2 and _numbers(y_range)
     _is("y_range", y_range, y_range is None or pair)
 
 
 def _fields(what: str, got: Mapping[str, object], expected: frozenset[str]) -> None:
     if set(got) != expected:
+        found = ", ".join(sorted(map(str, got)))[:300] or "none"
         raise ModelFileError(
             f"The description of {what} wants the fields {', '.join(sorted(expected))}; it has "
-            f"{', '.join(sorted(map(str, got))) or 'none'}. Is it of another version of presize?"
+            f"{found}. Is it of another version of presize?"
         )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from presize.core.errors import WeightsError, did_you_mean
+from presize.core.file_kind import file_kind, how_to_convert
 from presize.core.output import output_place
 
 StateDict = Mapping[str, Tensor]
@@ -24,6 +25,7 @@ PLACE = "put the file into that folder (TORCH_HOME moves it)"
 _SUFFIXES = (".pth", ".pt", ".th", ".bin", ".ckpt", ".tar", ".safetensors")
 _NESTS = ("state_dict", "model_state_dict", "model_state", "model", "net", "network", "weights")
 _PREFIXES = ("", "module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder.")
+_NO_WEIGHTS = ("program", "onnx", "keras", "hdf5", "tflite", "gguf", "picture", "page", "lfs")
 # What classifiers are called, so that one that this model has not is told from a missing body.
 _CLASSIFIERS = (
     "fc",
@@ -110,6 +112,11 @@ def _read_url(url: str) -> Mapping[str, object]:
 
 
 def _read_file(path: Path) -> Mapping[str, object]:
+    kind = file_kind(path)
+    if kind.kind in _NO_WEIGHTS:
+        raise WeightsError(
+            f"{path} is {kind.words}, and holds no weights for PyTorch. {how_to_convert(kind.kind)}"
+        )
     try:
         if path.suffix == ".safetensors":
             from safetensors.torch import load_file
@@ -126,6 +133,9 @@ def _read_file(path: Path) -> Mapping[str, object]:
 
 
 def _unreadable(path: Path, e: Exception) -> WeightsError:
+    kind = file_kind(path)
+    if kind.kind == "fastai":
+        return WeightsError(f"{path} is {kind.words}. {how_to_convert(kind.kind)}")
     if type(e).__name__ == "UnpicklingError":
         return WeightsError(
             f"{path} does not hold plain tensors only, or is broken. presize never unpickles "

@@ -54,8 +54,21 @@ def restore_optimizer(
         meta: likewise.
 
     Raises:
-        ModelFileError: it is the state of another optimizer, or of another model.
+        ModelFileError: it is the state of another optimizer, or of another model, or of none.
     """
+    try:
+        _restore(opt, tensors, meta)
+    except ModelFileError:
+        raise
+    except (AttributeError, LookupError, RuntimeError, TypeError, ValueError) as error:
+        raise ModelFileError(
+            f"The state of the optimizer in the file is not valid ({type(error).__name__}: "
+            f"{error!s:.200}): it was changed since it was written. Load the weights alone: "
+            "learn.load(file, with_opt=False)."
+        ) from error
+
+
+def _restore(opt: Optimizer, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> None:
     _check_same(opt, meta)
     state: dict[int, dict[str, Any]] = {
         int(index): dict(entries) for index, entries in meta["state"].items()

@@ -8,19 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from presize.core.errors import ModelFileError, did_you_mean
 from presize.core.leftovers import remove_leftovers
 from presize.train.optim_state import flatten_optimizer as flatten_optimizer
 from presize.train.optim_state import restore_optimizer as restore_optimizer
+from presize.train.reading import FORMAT, HEADER, MOST_HEADER, add_aliases, opened, our_header
 from presize.train.weights_state import LoadReport as LoadReport
 from presize.train.weights_state import load_weights as load_weights
 
-_HEADER = "presize"  # the key of our JSON in the metadata of the file
-_FORMAT = 1
 _WAY_OUT = "copy or download it again"
 
 
@@ -45,14 +43,19 @@ def save_state(
     path = pathlib.Path(path)
     aliases, distinct = _without_aliases(tensors)
     _check_json(dict(meta), "meta")
-    header = {"format": _FORMAT, "aliases": aliases, "meta": dict(meta)}
+    header = json.dumps({"format": FORMAT, "aliases": aliases, "meta": dict(meta)})
+    if len(header) > MOST_HEADER // 2:
+        raise TypeError(
+            f"meta takes {len(header):,} bytes as JSON, and a file's header has at most half of "
+            f"{MOST_HEADER:,}. Put long lists of numbers among the tensors."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     remove_leftovers(path)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.touch()
         mode = part.stat().st_mode  # what the user's umask gives; save_file makes it private
-        _save(distinct, part, {_HEADER: json.dumps(header)})
+        _save(distinct, part, {HEADER: header})
         part.chmod(mode)
         _to_disk(part)
         part.replace(path)
@@ -146,68 +149,17 @@ def load_state(
         ModelFileError: it is incomplete, a pickle, or not ours.
     """
     path = pathlib.Path(path)
-    _check_readable(path)
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            header = _header(path, file.metadata())
-            # clone: what safe_open returns is mapped from the file, and changes if that does
-            tensors = {name: file.get_tensor(name).clone().to(device) for name in file.keys()}  # noqa: SIM118
-    except SafetensorError as error:
-        raise ModelFileError(_broken(path, error, way_out)) from error
-    for name, same in header["aliases"].items():
-        tensors[name] = tensors[same]
+    with opened(path, way_out) as file:
+        header = our_header(path, file.metadata())
+        # clone: what safe_open returns is mapped from the file, and changes if that does
+        tensors = {name: file.get_tensor(name).clone().to(device) for name in file.keys()}  # noqa: SIM118
+    add_aliases(path, tensors, header["aliases"])
     return tensors, header["meta"]
 
 
 def load_meta(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Read only the JSON that `save_state` wrote; raises what `load_state` raises."""
     path = pathlib.Path(path)
-    _check_readable(path)
-    try:
-        with safe_open(path, framework="pt", device="cpu") as file:
-            meta: dict[str, Any] = _header(path, file.metadata())["meta"]
-            return meta
-    except SafetensorError as error:
-        raise ModelFileError(_broken(path, error, _WAY_OUT)) from error
-
-
-def _header(path: pathlib.Path, metadata: dict[str, str] | None) -> dict[str, Any]:
-    try:
-        header: dict[str, Any] = json.loads((metadata or {})[_HEADER])
-        known = header["format"] <= _FORMAT and {"aliases", "meta"} <= header.keys()
-    except (KeyError, TypeError, ValueError):
-        raise ModelFileError(
-            f"{path} is a .safetensors file, but presize did not write it: it holds weights alone. "
-            "Give such a file to weights= when you make the learner."
-        ) from None
-    if not known:
-        raise ModelFileError(
-            f"{path} was written by a newer presize (format {header.get('format')}, this one reads "
-            f"up to {_FORMAT}). Update presize to read it."
-        )
-    return header
-
-
-def _check_readable(path: pathlib.Path) -> None:
-    if path.is_dir():
-        raise IsADirectoryError(f"{path} is a folder; give the file in it.")
-    if not path.exists():
-        near = sorted(p.name for p in path.parent.glob("*.safetensors"))[:8]
-        seen = f" That folder has: {', '.join(near)}." if near else ""
-        raise FileNotFoundError(f"There is no file {path}.{did_you_mean(path.name, near)}{seen}")
-
-
-def _broken(path: pathlib.Path, error: SafetensorError, way_out: str) -> str:
-    with path.open("rb") as file:
-        start = file.read(2)
-    if start == b"PK" or start in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05"):
-        return (
-            f"{path} is a pickle, as torch.save writes it. Opening one runs code that is in it, so "
-            "presize never does. If you trust the file, write its weights anew with "
-            "safetensors.torch.save_file(torch.load(path, weights_only=True), new_path), and give "
-            "that to weights=."
-        )
-    return (
-        f"{path} ({path.stat().st_size:,} bytes) is no complete .safetensors file: {error}. It was "
-        f"cut short, or is something else: {way_out}."
-    )
+    with opened(path, _WAY_OUT) as file:
+        meta: dict[str, Any] = our_header(path, file.metadata())["meta"]
+    return meta

@@ -48,8 +48,32 @@ def load_weights(
     Raises:
         ModelFileError: with `strict`, if any name or shape differs; all kinds are listed.
     """
-    own = {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
-    report = LoadReport(
+    own = _own(model)
+    report = _compared(own, tensors)
+    if strict and report:
+        raise _unfit(model, report, own, tensors)
+    fitting = {
+        name: tensors[name]
+        for name, value in own.items()
+        if name in tensors and tensors[name].shape == value.shape
+    }
+    model.load_state_dict(fitting, strict=False)
+    return report
+
+
+def check_fit(model: nn.Module, tensors: Mapping[str, Tensor]) -> None:
+    """Raise ModelFileError unless all names and shapes fit; the model may be on "meta"."""
+    own = _own(model)
+    if report := _compared(own, tensors):
+        raise _unfit(model, report, own, tensors)
+
+
+def _own(model: nn.Module) -> dict[str, Tensor]:
+    return {name: value for name, value in model.state_dict().items() if isinstance(value, Tensor)}
+
+
+def _compared(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> LoadReport:
+    return LoadReport(
         missing=[name for name in own if name not in tensors],
         unexpected=[name for name in tensors if name not in own],
         mismatched=[
@@ -58,17 +82,17 @@ def load_weights(
             if name in tensors and tensors[name].shape != value.shape
         ],
     )
-    if strict and report:
-        raise ModelFileError(
-            f"The weights do not fit this {type(model).__name__}:\n{report}\n{_hint(own, tensors)}"
-        )
-    fitting = {
-        name: tensors[name]
-        for name, value in own.items()
-        if name in tensors and tensors[name].shape == value.shape
-    }
-    model.load_state_dict(fitting, strict=False)
-    return report
+
+
+def _unfit(
+    model: nn.Module,
+    report: LoadReport,
+    own: Mapping[str, Tensor],
+    tensors: Mapping[str, Tensor],
+) -> ModelFileError:
+    return ModelFileError(
+        f"The weights do not fit this {type(model).__name__}:\n{report}\n{_hint(own, tensors)}"
+    )
 
 
 def _hint(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> str:

@@ -67,7 +67,7 @@ def render_page(
         title=title,
         css=Markup(base + css),
         script=Markup(script),
-        policy=_policy(script, connects=connects),
+        policy=page_policy(script, connects=connects),
         **values,
     )
     return text
@@ -95,7 +95,13 @@ def _shown(value: Any) -> Any:
     return printable(value)
 
 
-def _policy(script: str, *, connects: bool) -> str:
+def page_policy(script: str, *, connects: bool) -> str:
+    """Return the rule (Content-Security-Policy) of a page with one script of its own.
+
+    Args:
+        script: the only one that the browser is to run.
+        connects: see `render_page`.
+    """
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     own = " 'self'" if connects else ""
     return (
