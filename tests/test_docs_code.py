@@ -125,7 +125,7 @@ def commands():
         ]
         lines += re.findall(r"`([^`\n]+)`", FENCE.sub("", text))
         for line in lines:
-            if found := re.match(r"presize ([a-z]+)\b(.*)", line.split("#")[0].strip()):
+            if found := re.match(r"presize ([a-z]+(?:-[a-z]+)*)\b(.*)", line.split("#")[0].strip()):
                 yield pytest.param(found[1], found[2], id=f"{path.stem}: {found[0]}")
 
 

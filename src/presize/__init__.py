@@ -24,8 +24,15 @@ if TYPE_CHECKING:
     from presize.data.loaders import DataLoaders as DataLoaders
     from presize.data.resize import Resize as Resize
     from presize.data.urls import URLs as URLs
+    from presize.deploy.exporting.onnx import export_onnx as export_onnx
+    from presize.deploy.exporting.program import export_program as export_program
+    from presize.deploy.hub import from_hub as from_hub
+    from presize.deploy.hub import push_to_hub as push_to_hub
+    from presize.deploy.inspection import inspect_file as inspect_file
     from presize.deploy.labelled import load_with_data as load_with_data
     from presize.deploy.load import load_learner as load_learner
+    from presize.deploy.prediction import Prediction as Prediction
+    from presize.deploy.predictor import Predictor as Predictor
     from presize.interpret.choice import load_interpretation as load_interpretation
     from presize.interpret.classification import (
         ClassificationInterpretation as ClassificationInterpretation,
@@ -56,16 +63,23 @@ __all__ = [
     "LabelErrors",
     "Learner",
     "MultiLabelInterpretation",
+    "Prediction",
+    "Predictor",
     "PresizeError",
     "Resize",
     "URLs",
     "apply_decisions",
     "aug_transforms",
+    "export_onnx",
+    "export_program",
     "find_label_errors",
+    "from_hub",
     "heat_maps",
+    "inspect_file",
     "load_interpretation",
     "load_learner",
     "load_with_data",
+    "push_to_hub",
     "set_seed",
     "suspects",
     "undo_moves",
@@ -87,16 +101,23 @@ _HOMES = {
     "LabelErrors": "presize.interpret.label_errors",
     "Learner": "presize.learner",
     "MultiLabelInterpretation": "presize.interpret.multilabel",
+    "Prediction": "presize.deploy.prediction",
+    "Predictor": "presize.deploy.predictor",
     "PresizeError": "presize.core.errors",
     "Resize": "presize.data.resize",
     "URLs": "presize.data.urls",
     "apply_decisions": "presize.data.applying",
     "aug_transforms": "presize.augment.presets",
+    "export_onnx": "presize.deploy.exporting.onnx",
+    "export_program": "presize.deploy.exporting.program",
     "find_label_errors": "presize.interpret.label_errors",
+    "from_hub": "presize.deploy.hub",
     "heat_maps": "presize.interpret.heat_map",
+    "inspect_file": "presize.deploy.inspection",
     "load_interpretation": "presize.interpret.choice",
     "load_learner": "presize.deploy.load",
     "load_with_data": "presize.deploy.labelled",
+    "push_to_hub": "presize.deploy.hub",
     "set_seed": "presize.core.randomness",
     "suspects": "presize.interpret.suspects",
     "undo_moves": "presize.data.applying",

@@ -21,7 +21,8 @@ from presize.learner import Learner
 from presize.train import checkpoint_files
 from presize.train.state import load_state, save_state
 
-QUICK = ["--arch", "resnet18", "--weights", "none", "--epochs", "2", "--size", "32", "--bs", "8"]
+QUICK = ["--arch", "squeezenet1_1", "--weights", "none", "--epochs", "2"]
+QUICK += ["--size", "32", "--bs", "8"]
 QUICK += ["--no-auto"]  # which may choose otherwise in another run
 
 

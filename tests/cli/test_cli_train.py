@@ -9,14 +9,15 @@ from typer.testing import CliRunner
 from presize.cli import app
 from presize.cli.train import called_as
 
-QUICK = ["--arch", "resnet18", "--weights", "none", "--epochs", "1", "--size", "32", "--bs", "8"]
+QUICK = ["--arch", "squeezenet1_1", "--weights", "none", "--epochs", "1"]
+QUICK += ["--size", "32", "--bs", "8"]
 
 
-@pytest.fixture
-def trained(picture_folder, tmp_path):
+@pytest.fixture(scope="module")
+def trained(stripes, tmp_path_factory):
     """What `presize train` leaves after one epoch on small pictures."""
-    out = tmp_path / "out"
-    result = CliRunner().invoke(app, ["train", str(picture_folder), *QUICK, "--out", str(out)])
+    out = tmp_path_factory.mktemp("trained") / "out"
+    result = CliRunner().invoke(app, ["train", str(stripes), *QUICK, "--out", str(out)])
     assert result.exit_code == 0, result.output
     return out, result.output
 
@@ -24,15 +25,16 @@ def trained(picture_folder, tmp_path):
 def test_training_leaves_model_and_pictures_and_says_how_to_go_on(trained):
     out, said = trained
     assert {p.name for p in out.iterdir()} >= {
-        "pictures.safetensors", "grid.png", "confusion.png",
+        "stripes.safetensors", "grid.png", "confusion.png", "metrics.csv", "config.toml",
+        "report.html",
     }  # fmt: skip
     for name in ("grid.png", "confusion.png"):
         with Image.open(out / name) as picture:
             assert min(picture.size) > 200
-    assert "24 pictures to train on, 12 to validate, 2 classes: cat, dog" in said
+    assert "24 pictures to train on, 12 to validate, 2 classes: across, down" in said
     assert "train_loss" in said
     assert "of 12 pictures" in said
-    assert f" predict {out / 'pictures.safetensors'}" in said
+    assert f" predict {out / 'stripes.safetensors'}" in said
 
 
 def test_the_next_command_can_be_copied_wherever_this_one_is_installed(monkeypatch):
@@ -44,7 +46,7 @@ def test_the_next_command_can_be_copied_wherever_this_one_is_installed(monkeypat
 
 
 def test_the_model_file_predicts(trained, picture_folder):
-    model = trained[0] / "pictures.safetensors"
+    model = trained[0] / "stripes.safetensors"
     pictures = [picture_folder / "valid/cat/0.jpg", picture_folder / "valid/dog"]
     result = CliRunner().invoke(app, ["predict", "--json", str(model), *map(str, pictures)])
     assert result.exit_code == 0, result.output
@@ -59,7 +61,7 @@ def test_the_model_file_predicts(trained, picture_folder):
 
 
 def test_a_broken_picture_does_not_keep_the_others_from_their_answer(trained, picture_folder):
-    model, good = trained[0] / "pictures.safetensors", picture_folder / "valid/cat/0.jpg"
+    model, good = trained[0] / "stripes.safetensors", picture_folder / "valid/cat/0.jpg"
     broken, missing = picture_folder / "broken.jpg", picture_folder / "missing.jpg"
     broken.write_bytes(good.read_bytes()[:200])
     files = [str(f) for f in (good, broken, missing)]
@@ -78,7 +80,7 @@ def test_a_broken_picture_does_not_keep_the_others_from_their_answer(trained, pi
 def test_an_empty_folder_of_pictures_to_predict_is_told(trained, tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    model = trained[0] / "pictures.safetensors"
+    model = trained[0] / "stripes.safetensors"
     result = CliRunner().invoke(app, ["predict", str(model), str(empty)])
     assert isinstance(result.exception, FileNotFoundError)
     assert "no pictures in" in str(result.exception)

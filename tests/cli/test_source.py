@@ -22,5 +22,5 @@ def test_a_near_miss_is_suggested(tmp_path):
     (tmp_path / "breeds").mkdir()
     with pytest.raises(NotADirectoryError, match=r"no folder `.*breedz`\. Did you mean `breeds`\?"):
         source_of(str(tmp_path / "breedz"))
-    with pytest.raises(NotADirectoryError, match="no folder and no CSV file"):
+    with pytest.raises(NotADirectoryError, match=r"no folder `.*x`, and no table of that name\."):
         source_of(str(tmp_path / "x"), tables=True)

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageEnhance, ImageOps
 
-from presize.cli.train import VALID_NAMES as TRAINED_WITH
+from presize.cli.source import find_data
 from presize.core.errors import DataError
 from presize.data.check.copies import LOOKALIKES, PHOTOS
-from presize.data.check.folder import VALID_NAMES, check_folder
+from presize.data.check.folder import check_folder
 from presize.data.check.report import DataReport, Finding
 
 
@@ -280,8 +280,8 @@ def test_sizes_and_kinds_are_counted(tmp_path: Path) -> None:
 
 
 def test_the_layout_is_that_of_training(picture_folder: Path) -> None:
-    assert VALID_NAMES == TRAINED_WITH
     (picture_folder / "valid").rename(picture_folder / "test")
+    assert find_data(str(picture_folder)).splits == ("train", "test")
     assert check_folder(picture_folder).statistics.splits == {"train": 24, "test": 12}
     (picture_folder / "test").rename(picture_folder / "holdout")
     assert check_folder(picture_folder).statistics.splits == {"all": 36}

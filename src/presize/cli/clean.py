@@ -2,11 +2,12 @@
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from presize.cli.options import LabelDelim, Pattern
+from presize.cli.messages import print_json, told_aside
+from presize.cli.options import AsJson, LabelDelim, Pattern
 
 if TYPE_CHECKING:
     from presize.data.applying import Moved
@@ -51,6 +52,7 @@ def clean(
     dropped: Dropped = None,
     browser: Browser = True,
     port: Port = 0,
+    as_json: AsJson = False,
 ) -> None:
     """Decide about suspect pictures: keep, relabel or drop each, by keyboard.
 
@@ -69,25 +71,37 @@ def clean(
             "--pattern and --label-delim say how data is read for a model: give --model, too."
         )
     source = source_of(data, tables=model is not None and not (apply or undo))
-    if apply or undo:
-        _move(source, out, dropped, undo=undo)
-        return
-    learn = None
-    if model is not None:
-        from presize.deploy.labelled import load_with_data
+    with told_aside(as_json):
+        if apply or undo:
+            found, whole = _move(source, out, dropped, undo=undo)
+        else:
+            learn = None
+            if model is not None:
+                from presize.deploy.labelled import load_with_data
 
-        learn = load_with_data(model, source, pattern=pattern, label_delim=label_delim)
-    cleaner = _cleaner(source, learn, out, port)
+                learn = load_with_data(model, source, pattern=pattern, label_delim=label_delim)
+            found, whole = _decide(_cleaner(source, learn, out, port), data, source, browser), True
+    if as_json:
+        print_json(found)
+    if not whole:
+        raise typer.Exit(1)
+
+
+def _decide(cleaner: "Cleaner", data: str, source: Path, browser: bool) -> dict[str, Any]:
+    """Serve the page until its user is done; return what was decided."""
+    found = {"suspects": len(cleaner.suspects), "pictures": cleaner.suspects.n}
     if not len(cleaner.suspects):
         cleaner.stop()
         typer.echo(f"Nothing looks wrong with these {cleaner.suspects.n:,} pictures.")
-        return
+        return found
     typer.echo(f"{cleaner.suspects}.")
     typer.echo(f"Decide about them at {cleaner.url}\nDone there, or Ctrl-C here, ends it.")
     if browser:
         cleaner.open()
     _wait(cleaner)
     _tell_end(cleaner, data, source)
+    decisions = cleaner.decisions
+    return found | {"decisions": str(decisions.path), "counts": dict(decisions.counts())}
 
 
 def _wait(cleaner: "Cleaner") -> None:
@@ -126,7 +140,10 @@ def _tell_end(cleaner: "Cleaner", data: str, source: Path) -> None:
             typer.echo(f"Or move the files: {command}")
 
 
-def _move(root: Path, out: Path, dropped: Path | None, *, undo: bool) -> None:
+def _move(
+    root: Path, out: Path, dropped: Path | None, *, undo: bool
+) -> tuple[dict[str, Any], bool]:
+    """Move the files, or put them back; return what was done, and whether that was all."""
     from presize.data.applying import apply_decisions, dropped_folder, undo_moves
     from presize.data.decisions import Decisions
     from presize.data.journal import journals
@@ -148,8 +165,8 @@ def _move(root: Path, out: Path, dropped: Path | None, *, undo: bool) -> None:
             f"{_files(n)} moved to {aside}, {_files(len(made.moved) - n)} into the folder of "
             f"another class. --undo puts {'all' if made.moved else 'files'} back."
         )
-    if made.left:
-        raise typer.Exit(1)
+    left = [{"file": str(name), "why": str(why)} for name, why in made.left]
+    return {"moved": len(made.moved), "left": left, "aside": str(aside)}, not made.left
 
 
 def _tell_left(made: "Moved") -> None:

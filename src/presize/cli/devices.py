@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from presize.cli.options import MACHINE
 from presize.core.errors import TrainingError
 from presize.core.ranks import current_rank, started_together
 
@@ -21,6 +22,7 @@ Devices = Annotated[
         min=1,
         help="Train on so many GPUs of this machine, or with so many processes on its CPU; "
         "--bs is then the batch of each. For several machines use torchrun, see the docs.",
+        rich_help_panel=MACHINE,
     ),
 ]
 Restarts = Annotated[
@@ -30,6 +32,7 @@ Restarts = Annotated[
         min=0,
         help="With --devices: start all processes again from the last checkpoint, so many times, "
         "when one of them has died; not after an error in the data, the files or the settings.",
+        rich_help_panel=MACHINE,
     ),
 ]
 _WITH_VALUE = ("--devices", "--max-restarts")

@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from presize.cli.options import LabelDelim, Pattern
+from presize.cli.messages import print_json, told_aside
+from presize.cli.options import AsJson, LabelDelim, Pattern
 
 
 def report(
@@ -29,6 +30,7 @@ def report(
     check: Annotated[
         bool, typer.Option(help="Look for broken and doubled pictures, which reads all of them.")
     ] = True,
+    as_json: AsJson = False,
 ) -> None:
     """Write one HTML page on a model: its training, how well it does, where it errs.
 
@@ -44,15 +46,20 @@ def report(
     from presize.interpret.report.write import write_report
 
     matplotlib.use("Agg")  # there may be no screen
-    source = source_of(data, tables=True)
-    learn = load_with_data(model, source, pattern=pattern, label_delim=label_delim)
-    page = write_report(
-        learn,
-        out.absolute(),
-        title=title,
-        label_errors=label_errors,
-        heat_maps=heat_maps,
-        check=check,
-        k=pictures,
-    )
-    typer.echo(f"report     {out}  ({page.stat().st_size / 1e6:.1f} MB; open it in a browser)")
+    with told_aside(as_json):
+        source = source_of(data, tables=True)
+        learn = load_with_data(model, source, pattern=pattern, label_delim=label_delim)
+        page = write_report(
+            learn,
+            out.absolute(),
+            title=title,
+            label_errors=label_errors,
+            heat_maps=heat_maps,
+            check=check,
+            k=pictures,
+        )
+    size = page.stat().st_size
+    if as_json:
+        print_json({"report": str(out), "bytes": size, "pictures": len(learn.dls.valid_ds)})
+    else:
+        typer.echo(f"report     {out}  ({size / 1e6:.1f} MB; open it in a browser)")
