@@ -105,7 +105,7 @@ def cuts_of(crops: Sequence[CropTransform], source: Shape, *, middle: bool) -> l
     for crop in crops:
         rng = None if middle else draws(crop.draw_name or crop.name)
         plan = crop.plan(size, rng)
-        mode = _MODES.get(crop.resamples[0], "bilinear")
+        mode = mode_of(crop)
         cut = Cut(size, plan.box, plan.size, mode, crop.pad_mode)
         if cuts and not cuts[-1].pads and not cut.pads and cuts[-1].mode == mode:
             cuts[-1] = cuts[-1].then(plan)
@@ -113,6 +113,11 @@ def cuts_of(crops: Sequence[CropTransform], source: Shape, *, middle: bool) -> l
             cuts.append(cut)
         size = plan.size
     return cuts
+
+
+def mode_of(crop: CropTransform) -> Mode:
+    """Return how the pixels of pictures are read for a cut."""
+    return _MODES.get(crop.resamples[0], "bilinear")
 
 
 def read_through(

@@ -21,7 +21,7 @@ Matrix = npt.NDArray[np.float64]
 # Where one reading does not do, blocks are averaged that leave about this much for the reading.
 # PSNR to the exact area mean on two photos (benchmarks/antialias.py), one reading against that
 # rule: 31.0 -> 34.9 dB at 2.7, 26.4 -> 35.0 at 5.3; leaving 1.2 comes out the same.
-_LEFT = 1.5
+BLOCK_LEAVES = 1.5
 
 
 @functools.cache
@@ -93,7 +93,7 @@ def steps(matrix: Matrix, size: HW) -> tuple[float, float]:
 
 def _shrunk(pixels: Bytes, matrix: Matrix, size: HW) -> tuple[Bytes, Matrix]:
     """Average blocks of pixels where the map shrinks much; return the rest and the map into it."""
-    blocks = [1 if s <= REACH else max(1, round(s / _LEFT)) for s in steps(matrix, size)]
+    blocks = [1 if s <= REACH else max(1, round(s / BLOCK_LEAVES)) for s in steps(matrix, size)]
     if blocks == [1, 1]:
         return pixels, matrix
     spans = [
