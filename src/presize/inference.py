@@ -14,6 +14,8 @@ from presize.callbacks.pass_bar import pass_bar
 from presize.core.collections import L
 from presize.core.device import map_tensors
 from presize.core.errors import TrainingError
+from presize.data.askeditem import asked_item
+from presize.data.asking import asking, last_of
 from presize.data.eachonce import in_order as in_order
 from presize.data.eachonce import left_out as left_out
 from presize.data.eachonce import without_stand_ins
@@ -72,7 +74,7 @@ def run_validation(
     Returns:
         The loss and the metrics, if the recorder takes part.
     """
-    learn.place_model()
+    learn.place_model(quick=True)
     with _beside_a_fit(learn), learn.added_cbs(cbs), learn.precision.applied(learn.device):
         learn.recorder.row = []
         try:
@@ -286,16 +288,22 @@ def _displayed(learn: "Learner", decoded: Any) -> Any:
 def predict(
     learn: "Learner", item: Any, *, with_input: bool = False, with_unknown: bool = False
 ) -> tuple[Any, ...]:
-    """Return (label, class number, probabilities) of one item: a path, a picture, an array.
+    """Return (label, class number, probabilities) of one item.
 
     Args:
-        item: what the data block's items are, or a picture itself.
+        item: what the data block's items are; or a picture: a path, the bytes of a picture file, a
+            file opened in binary mode, a PIL image, an array or a tensor (uint8 or 0..1).
         with_input: put the item in front, as the model sees it.
         with_unknown: add an `Unknown` at the end, which is true if the item is none of the
             classes; `learn.calibrate` fits what tells it.
+
+    Raises:
+        ImageError: the picture cannot be read.
     """
-    dl = learn.dls.test_dl([item], num_workers=0)
+    source = asked_item(getattr(last_of(learn.dls), "dataset", None), item)
+    asks = asking(learn.dls, source)
     try:
+        dl = learn.dls.test_dl([source], num_workers=0) if asks is None else asks.one(source)
         answers = ask(learn, dl, with_input=True, with_decoded=True, with_unknown=with_unknown)
     except Exception as error:
         if isinstance(item, list | tuple):
@@ -304,11 +312,13 @@ def predict(
             )
         raise
     inputs, decoded = _several(answers.inputs), _several(answers.decoded)
-    whole = dl.decode_batch((*inputs, *decoded), max_n=1)[0]
-    shown, label = _single(whole[: len(inputs)]), _single(whole[len(inputs) :])
     first = map_tensors(lambda t: t[0], (answers.decoded, answers.preds))
     unknown = answers.unknown or ()
-    return (shown, label, *first, *unknown) if with_input else (label, *first, *unknown)
+    if not with_input:
+        return _single(dl.decode_targets(decoded, inputs)), *first, *unknown
+    whole = dl.decode_batch((*inputs, *decoded), max_n=1)[0]
+    shown, label = _single(whole[: len(inputs)]), _single(whole[len(inputs) :])
+    return shown, label, *first, *unknown
 
 
 def _several(values: Any) -> tuple[Any, ...]:

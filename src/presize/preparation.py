@@ -1,5 +1,6 @@
 """What a learner does before it computes: layer groups, rates, optimizer, device, precision."""
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from presize.core.allocator import memory_kept
 from presize.core.collections import L
 from presize.core.device import same_place
 from presize.core.errors import TrainingError
+from presize.core.modules import tensors_of
 from presize.data.labelcheck import check_vocab
 from presize.models.groups import check_groups
 from presize.models.small_maps import small_maps
@@ -125,8 +127,12 @@ def _put_back_hypers(opt: Optimizer) -> None:
                 group[key] = tuple(value) if isinstance(group[key], tuple) else value
 
 
-def place_model(learn: "Learner") -> None:
+def place_model(learn: "Learner", *, quick: bool = False) -> None:
     """Put the model where the batches go, if it is not there.
+
+    Args:
+        quick: on a CPU, look where its first tensor is alone: to look at all takes 0.3 ms after a
+            forward of a resnet18.
 
     Raises:
         TrainingError: it is on another accelerator, where somebody put it.
@@ -134,7 +140,9 @@ def place_model(learn: "Learner") -> None:
     target, model = learn.device, learn.model
     # Asked before it is moved: `Module.to` walks over all weights, 2 ms for a resnet18 that is
     # in its place already, which would be felt in every `predict`.
-    places = {t.device for t in (*model.parameters(), *model.buffers())}
+    quick = quick and target.type == "cpu"
+    asked = itertools.islice(tensors_of(model), 1 if quick else None)
+    places = {t.device for t in asked}
     wrong = [place for place in places if not same_place(place, target)]
     for place in wrong:
         if place.type != "cpu":

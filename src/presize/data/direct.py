@@ -16,19 +16,19 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from presize.core.homography import Maps
 from presize.core.pipeline import Pipeline
 from presize.core.randomness import Samples
 from presize.core.transform import Transform
 from presize.data.collate import collate
-from presize.data.cuts import cuts_of, read_through, to_frame
+from presize.data.cuts import cuts_of, read_through
 from presize.data.picturesource import PictureSource
+from presize.data.planner import Planner
 from presize.data.samples import Entry, Made, active, explained, read, without
 from presize.data.streams import DeviceStream
 from presize.data.workers import Job, given_up
 from presize.render.carry_out import carry_out
 from presize.render.plan import PixelPlan
-from presize.render.transform import active_steps, planned
+from presize.render.transform import active_steps
 from presize.render.warp import write
 
 if TYPE_CHECKING:
@@ -74,6 +74,7 @@ class DirectRoute:
         self.rest: Any = stage
         if stage is not None and not stream.is_remote:
             self.steps, self.rest = active_steps(stage.fs, self.split_idx), None
+        self.planner = Planner(self.steps, self.split_idx, source.channels)
 
     def job(self, chunk: list[Entry], samples: Samples, per_part: int) -> Job[Made]:
         """Return the work of making one batch, in parts of at most `per_part` entries."""
@@ -101,10 +102,9 @@ class _Batch:
             if self._ready:
                 return
             route, n = self.route, len(self.chunk)
-            with self.samples.context():
-                plan, self.steps = planned(route.steps, n, route.source.size, route.split_idx)
-            self.plan, self.tables = plan, plan.tables(route.source.channels)
-            self.last: Maps = plan.maps @ to_frame(plan.size)
+            planned = route.planner.planned(self.samples, n, route.source.size)
+            plan, self.steps, self.tables, self.last = planned
+            self.plan: PixelPlan = plan
             kind = torch.uint8 if self.tables is None else torch.float32
             shape = (n, route.source.channels, *plan.size)
             self.slots = route.loader.slot_pool.take(shape, kind, pin=route.pins)

@@ -59,6 +59,7 @@ def makes_samples(loader: "DataLoader") -> "DataLoader":
     batches = ("before_iter", "after_iter", "before_batch", "after_batch", "collate")
     here = ("cache", "slot_pool", "flow", "pool", "_weighted", "_parent", "_types", "_under_way")
     vars(made).update(dict.fromkeys([*batches, *here]))
+    vars(made).pop("_asking", None)
     made.quarantine = None if loader.quarantine is None else loader.quarantine.for_child()  # type: ignore[assignment]  # reads as the quarantine does
     made.processes, made.epoch, made._start, made._peeks = False, 0, 0, 0
     # It matters that there are some, not what they are.

@@ -9,6 +9,8 @@ from presize.core.collections import L
 from presize.core.device import to_cpu
 from presize.core.errors import ImageError
 from presize.core.pipeline import Pipeline
+from presize.core.transform import ItemTransform, Transform
+from presize.data.datasets import Datasets
 from presize.data.loader import DataLoader
 from presize.data.options import FurtherOptions, LoaderOptions, TfmdOptions, Tfms
 from presize.data.rows import Rows
@@ -100,6 +102,25 @@ class TfmdDL(DataLoader):
         samples = [self.after_item.decode(sample) for sample in samples]
         decode = getattr(self.dataset, "decode", None)
         return L([decode(s) for s in samples] if full and decode is not None else samples)
+
+    def decode_targets(self, targets: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+        """Return the targets of the first sample of a batch, as `decode_batch` does.
+
+        Its inputs are left as they are where no transform wants to see them with the targets.
+
+        Args:
+            targets: such as predicted class numbers, [n].
+            inputs: what the model saw of the same samples.
+        """
+        stages = (self.after_batch, self.before_batch, self.after_item)
+        if not isinstance(self.dataset, Datasets) or not all(_alone(s, targets) for s in stages):
+            whole = self.decode_batch((*inputs, *targets), max_n=1)[0]
+            return tuple(whole[len(inputs) :])
+        types = self.batch_types()
+        typed = _retyped(targets, types[len(inputs) :]) if isinstance(types, list) else targets
+        first = samples_of(to_cpu(typed), 1)[0]
+        tls = self.dataset.tls[len(inputs) :]
+        return tuple(tl.decode(one) for one, tl in zip(first, tls, strict=False))
 
     def batch_types(self) -> Any:
         """Return the types that batches have, nested like them; None if there is no data."""
@@ -220,6 +241,20 @@ class _RawBatch(Sequence[Any]):
         if i != 0:
             raise IndexError(i)
         return self.loader.new(after_batch=None).one_batch()
+
+
+def _alone(stage: Any, values: tuple[Any, ...]) -> bool:
+    """Say whether the transforms of a stage are not there to be undone on such values."""
+    return isinstance(stage, Pipeline) and all(_passes(f, values) for f in stage.fs)
+
+
+def _passes(f: Transform, values: tuple[Any, ...]) -> bool:
+    kind = type(f)
+    if kind.decode is not Transform.decode or isinstance(f, ItemTransform):
+        return False
+    if kind.decodes is Transform.decodes and getattr(f, "_dec", None) is None:
+        return True
+    return f._undone is not None and not any(isinstance(v, f._undone) for v in values)
 
 
 def _types_of(batch: Any) -> Any:

@@ -39,6 +39,22 @@ def cells(row: Row, vocab: Sequence[str]) -> list[Any]:
     return [row.source, label, row.confidence, row.unknown, None, *chances]
 
 
+def as_json(value: Any, indent: int | None = None) -> str:
+    """Return a value as JSON; names of files that are no UTF-8 are escaped, and read back exactly.
+
+    Args:
+        value: what JSON can hold.
+        indent: spaces of a level; None writes one line.
+    """
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return text if _encodable(text) == text else json.dumps(value, indent=indent)
+
+
+def _encodable(value: Any) -> Any:
+    """Return a text with `?` for what UTF-8 cannot say; anything else as it is."""
+    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+
+
 class Writer(Protocol):
     """Takes predictions one by one."""
 
@@ -98,7 +114,7 @@ class _Lines:
         self._file = file
 
     def write(self, row: Row) -> None:
-        self._file.write(json.dumps(row.to_dict(), ensure_ascii=False) + "\n")
+        self._file.write(as_json(row.to_dict()) + "\n")
 
 
 class _List:
@@ -106,7 +122,7 @@ class _List:
         self._file, self._before = file, "[\n"
 
     def write(self, row: Row) -> None:
-        self._file.write(self._before + json.dumps(row.to_dict(), ensure_ascii=False))
+        self._file.write(self._before + as_json(row.to_dict()))
         self._before = ",\n"
 
     def close(self) -> None:
@@ -125,7 +141,7 @@ class _Parquet:
         self._file = parquet.ParquetWriter(path, self._schema)
 
     def write(self, row: Row) -> None:
-        self._rows.append(cells(row, self._vocab))
+        self._rows.append([_encodable(cell) for cell in cells(row, self._vocab)])
         if len(self._rows) >= _ROWS_IN_GROUP:
             self._flush()
 
@@ -146,7 +162,8 @@ class _Parquet:
 
 @contextmanager
 def _csv(path: Path, vocab: list[str]) -> Iterator[Writer]:
-    with path.open("w", encoding="utf-8", newline="") as file:
+    # The bytes of a name that is no UTF-8 stay as they are.
+    with path.open("w", encoding="utf-8", errors="surrogateescape", newline="") as file:
         yield _Csv(file, vocab)
 
 
