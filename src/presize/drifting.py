@@ -117,7 +117,7 @@ def reference_for(learn: "Learner") -> "DriftReference | str":
     try:
         return _fitted(learn)
     except Exception as error:  # whatever it is: a model that was trained gets its file
-        told = next(iter(str(error).splitlines()), "")[:300]
+        told = next(iter(str(error).splitlines()), "")[:300].rstrip(".: ")
         warn_user(
             "The model file is written without drift statistics, since the pictures could not be "
             f"looked at again ({type(error).__name__}: {told}). To leave them out on purpose: "

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from presize.cli import main
+from presize.cli import main, results
+from presize.learner import Learner
 
 Called = Callable[..., tuple[int, str, str]]
 
@@ -25,6 +26,17 @@ def presize(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
         return int(exit_.value.code or 0), out, err
 
     return run
+
+
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the pictures and the report of a run, two thirds of its time in small runs.
+
+    For what is not about them; test_cli_train.py has them all.
+    """
+    monkeypatch.setattr("presize.cli.run.show_data", lambda dls, out: results.show_data(dls))
+    monkeypatch.setattr("presize.cli.run.show_results", lambda learn, out, seconds: {})
+    monkeypatch.setattr(Learner, "report", lambda learn, path, title: path)
 
 
 @pytest.fixture(scope="session")

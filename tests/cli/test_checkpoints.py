@@ -55,6 +55,7 @@ def weights(out):
     return load_state(out / "pictures.safetensors")[0]
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_run_that_was_killed_goes_on_and_leaves_the_same_model(
     picture_folder, tmp_path, monkeypatch
 ):
@@ -79,6 +80,7 @@ def test_a_run_that_was_killed_goes_on_and_leaves_the_same_model(
     assert model.stat().st_mtime_ns == written
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_without_a_checkpoint_it_begins_and_says_so(picture_folder, tmp_path):
     result = run(picture_folder, tmp_path / "out", "--resume", "--epochs", "1")
     assert result.exit_code == 0, result.output
@@ -87,6 +89,7 @@ def test_without_a_checkpoint_it_begins_and_says_so(picture_folder, tmp_path):
     assert (tmp_path / "out/pictures.safetensors").is_file()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_new_run_in_such_a_folder_says_what_it_does(picture_folder, tmp_path, monkeypatch):
     out = tmp_path / "out"
     killed(picture_folder, out, monkeypatch, batches=2)
@@ -100,6 +103,7 @@ def test_a_new_run_in_such_a_folder_says_what_it_does(picture_folder, tmp_path, 
     assert not (out / "checkpoints").exists()
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_sigterm_ends_it_with_the_way_to_go_on(picture_folder, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         before = Checkpoints.before_train
@@ -118,6 +122,7 @@ def test_sigterm_ends_it_with_the_way_to_go_on(picture_folder, tmp_path, monkeyp
     assert run(picture_folder, tmp_path / "out", "--resume").exit_code == 0
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_another_split_is_refused(picture_folder, tmp_path, monkeypatch):
     out, flat = tmp_path / "out", picture_folder / "train"
     killed(flat, out, monkeypatch, batches=2)

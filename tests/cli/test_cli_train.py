@@ -86,6 +86,7 @@ def test_an_empty_folder_of_pictures_to_predict_is_told(trained, tmp_path):
     assert "no pictures in" in str(result.exception)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_folder_without_a_split_gets_one(picture_folder, tmp_path):
     out = tmp_path / "flat"
     result = CliRunner().invoke(

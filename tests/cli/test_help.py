@@ -54,6 +54,7 @@ def test_options_stand_in_groups_without_frames_where_there_is_no_terminal(presi
         (False, {}, False),
         (True, {"NO_COLOR": "1"}, False),
         (True, {"TERM": "dumb"}, False),
+        (True, {"COLUMNS": "79"}, False),
     ],
 )
 def test_frames_are_for_terminals_that_can_show_them(
@@ -62,7 +63,7 @@ def test_frames_are_for_terminals_that_can_show_them(
     for name in ("NO_COLOR", "TERM"):
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
-    for name, value in {"TERM": "xterm", **variables}.items():
+    for name, value in {"TERM": "xterm", "COLUMNS": "80", **variables}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setattr("sys.stdout.isatty", lambda: a_terminal)
     code, out, _ = presize("info", "--help")

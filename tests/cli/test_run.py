@@ -48,6 +48,7 @@ def test_a_run_is_repeated_by_its_settings_to_the_bit(presize, stripes, tmp_path
     assert tomllib.loads((again / "config.toml").read_text()) == kept
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_each_epoch_has_one_row_also_in_a_run_that_was_killed(
     presize, stripes, tmp_path, quick, monkeypatch
 ):
@@ -113,6 +114,7 @@ def test_a_dry_run_shows_all_and_does_nothing(presize, stripes, tmp_path, quick)
     assert "no architecture `resnet81`" in err and "Did you mean" in err
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_a_limit_of_time_is_handed_on(presize, stripes, tmp_path, quick):
     options = ("--max-time", "1h", "--out", tmp_path / "out")
     code, out, err = presize("train", stripes, *quick, *options)

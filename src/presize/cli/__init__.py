@@ -57,7 +57,7 @@ def main() -> None:
     colour = False if os.environ.get("NO_COLOR") else None  # None asks the terminal
     try:
         app(color=colour)
-    except (PresizeError, ValueError, OSError) as error:
+    except (PresizeError, ValueError, OSError, ImportError) as error:  # a missing extra is the last
         left = left_to_launcher(error)
         if os.environ.get("PRESIZE_TRACEBACK"):
             raise

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import sys
 from typing import Any
 
@@ -10,13 +11,18 @@ from typer.core import TyperCommand, TyperGroup
 from presize.core.output import is_terminal
 
 
+FRAMED = 80  # columns: in fewer, frames cut the names of options off
+
+
 def is_plain() -> bool:
     """Say whether text is to have neither frames nor colours.
 
-    So it is where NO_COLOR is set, in a terminal that can do neither (TERM=dumb), and in a file or
-    a pipe.
+    So it is where NO_COLOR is set, in a terminal that can do neither (TERM=dumb) or is narrow, and
+    in a file or a pipe.
     """
-    return bool(os.environ.get("NO_COLOR")) or not is_terminal(sys.stdout)
+    if os.environ.get("NO_COLOR") or not is_terminal(sys.stdout):
+        return True
+    return shutil.get_terminal_size().columns < FRAMED
 
 
 class _Framed:

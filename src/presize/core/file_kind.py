@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -18,6 +19,7 @@ Kind: TypeAlias = Literal[
 ]  # fmt: skip
 
 _START, _END = 1 << 20, 1 << 18  # what is looked at, whatever the size
+_MOST_PICKLES = 3  # that are looked into: torch.save writes one
 _MAGIC: tuple[tuple[bytes, int, Kind], ...] = (
     (b"\x89HDF\r\n\x1a\n", 0, "hdf5"),
     (b"TFL3", 4, "tflite"),
@@ -134,7 +136,7 @@ def _zip_kind(start: bytes, end: bytes) -> Kind:
     if {"model.weights.h5", "config.json"} & last:
         return "keras"
     if {"data.pkl", "constants.pkl"} & last:
-        return "fastai" if any(map(_of_fastai, _pickles_in(start))) else "torch"
+        return "fastai" if any(map(_of_fastai, islice(_pickles_in(start), _MOST_PICKLES))) else "torch"
     if last and all(name.endswith(".npy") for name in last):
         return "numpy"
     return "zip"
@@ -149,7 +151,7 @@ def _names(data: bytes, magic: bytes, length_at: int, name_at: int) -> Iterator[
 
 
 def _pickles_in(start: bytes) -> Iterator[bytes]:
-    """Return what follows the header of each entry data.pkl; PyTorch does not compress them."""
+    """Yield what follows the header of each entry data.pkl; PyTorch does not compress them."""
     for found in re.finditer(rb"PK\x03\x04", start):
         place = found.start()
         name, extra = (

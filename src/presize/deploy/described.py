@@ -44,7 +44,7 @@ def check_data(data: Mapping[str, Any], n_out: int | None, path: AnyPath | str) 
     built = [[_built(one, where) for one in group] for group in groups]
     _check_sizes([*built[0], *built[1]], data["bs"], where)
     if data["task"] in CLASSIFIES and len(built) == 3:
-        _check_classes(data["targets"][0], built[2], n_out, where)
+        _check_classes(built[2], n_out, where)
 
 
 def _check_fields(data: Mapping[str, Any], where: str) -> None:
@@ -129,11 +129,9 @@ def _check_sizes(transforms: list[Transform], bs: int, where: str) -> None:
             )
 
 
-def _check_classes(
-    described: list[Any], built: list[Transform], n_out: int | None, where: str
-) -> None:
+def _check_classes(built: list[Transform], n_out: int | None, where: str) -> None:
     vocab = next((v for t in built if (v := getattr(t, "vocab", None)) is not None), None)
-    if vocab is None and any("vocab" in one["arguments"] for one in described):
+    if vocab is None and any(hasattr(t, "vocab") for t in built):
         raise ModelFileError(f"{where} has no classes, but is one for labels. {_WAY_OUT}")
     if vocab is not None and n_out is not None and len(vocab) != n_out:
         raise ModelFileError(

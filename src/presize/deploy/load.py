@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 from pathlib import Path as AnyPath
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
@@ -33,6 +33,9 @@ from presize.train.losses import (
 from presize.train.model_file import ModelFile
 from presize.train.training_record import TrainingRecord
 from presize.train.weights_state import check_fit, load_weights
+
+if TYPE_CHECKING:
+    from presize.train.drift_reference import DriftReference
 
 LOSSES: dict[str, type[BaseLoss]] = {
     kind.__name__: kind
@@ -88,6 +91,7 @@ def load_learner(path: str | AnyPath, *, model: nn.Module | None = None) -> Lear
         from presize.train.drift_reference import DriftReference  # for files that have one
 
         learn.drift_reference = DriftReference.read(file.drift, file.drift_tensors)
+        _check_drift(learn.drift_reference, path, n_out)
     learn.record = _record(path, file)
     return learn
 
@@ -116,6 +120,15 @@ def _built(file: ModelFile) -> nn.Module:
             f"The network `{file.architecture['name']}` cannot be built as the model file "
             f"describes it: {type(error).__name__}: {error!s:.300}"
         ) from error
+
+
+def _check_drift(reference: "DriftReference | None", path: str | AnyPath, n_out: int | None) -> None:
+    told = None if reference is None else reference.facts.n_classes
+    if told is not None and n_out is not None and told != n_out:
+        raise ModelFileError(
+            f"The drift statistics in {path} are of {told} classes, but the network has {n_out} "
+            "outputs: they are of another model. Export the model again."
+        )
 
 
 def _record(path: str | AnyPath, file: ModelFile) -> TrainingRecord:
@@ -157,8 +170,11 @@ def _loss(file: ModelFile, n_out: int | None) -> BaseLoss:
         loss = kind(**file.loss_options)
         if n_out is not None and task in CLASSIFIES:
             # Numbers that an option cannot have come to light where it is used.
+            rows = 3 if n_out == 2 else 2  # another number, so that an axis is not taken for one
             with torch.no_grad():
-                loss.decodes(loss.activation(torch.zeros(2, n_out)))
+                answers = loss.decodes(loss.activation(torch.zeros(rows, n_out)))
+            if len(answers) != rows:
+                raise ValueError("it does not tell one answer for each picture")
     except (TypeError, ValueError, RuntimeError, IndexError, OverflowError) as error:
         raise ModelFileError(
             f"The model file's `{file.loss}({file.loss_options!s:.200})` is not valid: {error}"

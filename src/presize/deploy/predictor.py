@@ -61,6 +61,12 @@ class Predictor:
                 f"A Predictor tells classes, but this model is made for {task or 'something else'}."
                 " Ask it from Python: learn.predict(item), or learn.get_preds(dl=...)."
             )
+        if getattr(learn.dls, "vocab", None) is None:
+            raise DataError(
+                "A Predictor tells classes, but the data of this model does not name any: its "
+                "targets have no Categorize or MultiCategorize. Build the data with a "
+                "CategoryBlock, or ask the model from Python: learn.predict(item)."
+            )
         self.learn = learn
         self._lock = threading.RLock()
         if learn.drift_reference is not None:
