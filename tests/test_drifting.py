@@ -193,15 +193,48 @@ def test_a_loaded_learner_keeps_it_when_it_is_exported_again(learn):
     assert torch.equal(second.looks, held(first).looks)
 
 
-def test_with_data_of_its_own_a_loaded_learner_has_a_new_one(learn, picture_folder):
+def test_only_training_makes_a_new_one_of_a_loaded_learner(learn, picture_folder):
+    """Pictures that it was given to be measured on are not those it was trained on."""
     again = load_learner(learn.export(), model=network())
-    whole = held(learn.path / "export.safetensors")
+    first = held(learn.path / "export.safetensors")
     for picture in picture_folder.rglob("1.jpg"):
         picture.unlink()
     again.dls = ImageDataLoaders.from_folder(
         picture_folder, valid="valid", item_tfms=Resize(16), bs=8, num_workers=0
     )
-    assert held(again.export("again")).facts.n_looks == whole.facts.n_looks - 4
+    with again.no_logging():
+        again.lr_find(num_it=10, show_plot=False)
+        assert torch.equal(held(again.export("again")).looks, first.looks)
+        again.fit(1)
+        assert held(again.export("again")).facts.n_looks == first.facts.n_looks - 4
+
+
+class Functional(nn.Module):
+    """A network whose last layer is not called, or sees more rows than there are pictures."""
+
+    def __init__(self, patches):
+        super().__init__()
+        self.layer, self.patches = nn.Linear(3, 2), patches
+
+    def forward(self, x):
+        if self.patches:
+            return (
+                self.layer(x.mean(3).transpose(1, 2).flatten(0, 1)).unflatten(0, (-1, 16)).mean(1)
+            )
+        return nn.functional.linear(x.mean((2, 3)), self.layer.weight, self.layer.bias)
+
+
+@pytest.mark.parametrize("patches", [False, True])
+def test_a_network_without_features_is_watched_by_looks(learn, picture_folder, patches):
+    dls = ImageDataLoaders.from_folder(
+        picture_folder, valid_pct=0.6, item_tfms=Resize(16), bs=8, num_workers=0
+    )
+    made = Learner(dls, Functional(patches), path=learn.path)
+    predictor = Predictor.load(made.export(), model=Functional(patches))
+    facts = predictor.watch.reference.facts
+    assert facts.confidence and not len(predictor.watch.reference.centre)
+    predictor.predict_many(picture_folder)
+    assert "could not be compared" in repr(predictor.drift())
 
 
 def test_confidence_is_the_calibrated_one(digits, file, monkeypatch):

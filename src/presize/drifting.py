@@ -1,7 +1,7 @@
 """What training pictures are like, for the model file: see `presize.train.drift_reference`."""
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import torch
@@ -29,6 +29,19 @@ MOST_TRAIN, MOST_HELD_OUT = 200, 400
 _FEW = f"there are fewer than {FEWEST} pictures"
 
 
+class _Part(NamedTuple):
+    """What is noted of a batch, or of a part of it."""
+
+    n: int
+    features: Tensor | None
+    probabilities: Tensor | None
+
+
+def _joined(values: list[Tensor | None]) -> Tensor | None:
+    known = [value for value in values if value is not None]
+    return torch.cat(known) if known and len(known) == len(values) else None
+
+
 class _Notes(Callback):
     """Keeps the figures of the pictures of validation passes.
 
@@ -54,7 +67,7 @@ class _Notes(Callback):
         self._activation = activation
         self.pixels, self.n_classes = pixels, cast(int | None, None)
         self._seen: list[Seen] = []
-        self._parts: list[tuple[Tensor, Tensor | None]] = []
+        self._parts: list[_Part] = []
 
     def before_batch(self, learn: "Learner") -> None:
         """Start a batch, which may come in parts."""
@@ -62,7 +75,10 @@ class _Notes(Callback):
 
     def after_pred(self, learn: "Learner") -> None:
         """Keep features and probabilities of the batch, or of a part of it."""
-        self._parts.append((self._features.last, self._probabilities(learn)))
+        features = self._features.last if self._features.any else None
+        if features is not None and len(features) != len(learn.pred):
+            features = None  # tokens or pieces of pictures, and not a row for each
+        self._parts.append(_Part(len(learn.pred), features, self._probabilities(learn)))
 
     def after_batch(self, learn: "Learner") -> None:
         """Keep the figures of the whole batch."""
@@ -72,15 +88,14 @@ class _Notes(Callback):
         if self.pixels is None:
             zero = torch.zeros(inputs.shape[1])
             self.pixels = torch.stack([zero, zero + 1])
-        while sum(len(features) for features, _ in parts) > len(inputs):
+        while sum(part.n for part in parts) > len(inputs):
             parts = parts[1:]  # it came again, in smaller parts
-        probabilities = [p for _, p in parts if p is not None]
-        joined = torch.cat(probabilities) if probabilities else None
+        joined = _joined([part.probabilities for part in parts])
         if joined is not None and self._task == "classification":
             self.n_classes = joined.shape[1]
         seen = Seen.of(
             inputs,
-            torch.cat([features for features, _ in parts]),
+            _joined([part.features for part in parts]),
             joined,
             pixels=self.pixels,
             one_class=self.n_classes is not None,

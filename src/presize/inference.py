@@ -79,6 +79,9 @@ def run_validation(
         learn.recorder.row = []
         try:
             learn.pass_validation(dl)
+        except RuntimeError:
+            learn.place_model()  # says so, if a part of it is somewhere else
+            raise
         finally:
             learn.forget_batch()
         return learn.recorder.row

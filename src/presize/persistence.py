@@ -26,6 +26,7 @@ from presize.train.weights_state import load_weights
 
 if TYPE_CHECKING:
     from presize.learner import Learner
+    from presize.train.drift_reference import DriftReference
 
 SUFFIX = ".safetensors"
 PICKLE_SUFFIXES = (".pkl", ".pth", ".pt")
@@ -77,6 +78,7 @@ def load(
         from presize.train.calibration import drop_calibration  # for the few who calibrated
 
         drop_calibration(learn, f"Loading {path.name}")
+    learn.drift_reference = None
     if with_opt and "optimizer" in meta:
         if learn.opt is None:
             learn.create_opt()
@@ -99,8 +101,8 @@ def export(
     Args:
         fname: the file, in the learner's path.
         drift: look at some training and validation pictures once more, up to 600, so that the file
-            says what is usual: `Predictor.drift` tells when other ones come in. Where there are no
-            pictures to look at, a loaded learner's own statistics are kept.
+            says what is usual: `Predictor.drift` tells when other ones come in. A loaded learner
+            keeps the statistics of its file until it is trained.
 
     Raises:
         ModelFileError: a transform or the data cannot be described in JSON.
@@ -153,14 +155,18 @@ def export(
 
 
 def _drift(learn: "Learner") -> tuple[dict[str, Any], dict[str, torch.Tensor]]:
-    """Return what the file says of what is usual of pictures, and its tensors."""
-    from presize.drifting import reference_for  # for those who export
+    """Return what the file says of what is usual of pictures, and its tensors.
 
-    found = reference_for(learn)
+    A learner from a file keeps what that says until it is trained: it may have been given other
+    pictures, to see how well it does on them.
+    """
+    found: DriftReference | str | None = learn.drift_reference
+    if found is None:
+        from presize.drifting import reference_for  # for those who export
+
+        found = reference_for(learn)
     if isinstance(found, str):
-        if learn.drift_reference is None:
-            return {"without": found}, {}
-        found = learn.drift_reference
+        return {"without": found}, {}
     return found.to_dict(), found.tensors()
 
 

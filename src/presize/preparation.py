@@ -85,6 +85,7 @@ def prepared(
             from presize.train.calibration import drop_calibration  # for the few who calibrated
 
             drop_calibration(learn, "The fit")
+        learn.drift_reference = None  # of a loaded file, with other weights and other pictures
         yield
     finally:
         if learn.opt is not None:
@@ -132,7 +133,7 @@ def place_model(learn: "Learner", *, quick: bool = False) -> None:
 
     Args:
         quick: on a CPU, look where its first tensor is alone: to look at all takes 0.3 ms after a
-            forward of a resnet18.
+            forward of a resnet18. A forward through a model in two places fails; then ask again.
 
     Raises:
         TrainingError: it is on another accelerator, where somebody put it.

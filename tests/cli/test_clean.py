@@ -2,11 +2,9 @@
 
 import json
 import os
-import re
 import shlex
 import shutil
 import signal
-import subprocess
 import sys
 import threading
 import urllib.request
@@ -124,18 +122,13 @@ def test_wrong_arguments_are_told(run, folder):
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the test sends Ctrl-C as POSIX does")
-def test_ctrl_c_ends_it_and_what_was_decided_stays(folder):
-    code = "import typer; from presize.cli.clean import clean; typer.run(clean)"
-    command = [sys.executable, "-c", code, str(folder), "--no-browser"]
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-    ) as child:
-        lines = [child.stdout.readline() for _ in range(3)]
-        url = re.search(r"http://127\.0\.0\.1:\d+/\S+/", lines[1])[0]
+def test_ctrl_c_ends_it_and_what_was_decided_stays(run, folder, monkeypatch):
+    def decide(url):
         said(url, "decide", {"changes": [{"id": 1, "decision": "keep"}]})
-        child.send_signal(signal.SIGINT)
-        out, err = child.communicate(timeout=30)
-    assert child.returncode == 0 and err == ""
+        threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT)).start()
+
+    monkeypatch.setattr("webbrowser.open", decide)
+    code, out, err = run(folder)
+    assert (code, err) == (0, "")
     assert "1 of 3 decided (1 keep), in decisions.csv." in out
     assert len(Decisions.read("decisions.csv")) == 1

@@ -6,6 +6,7 @@ import pytest
 from presize import __version__
 from presize.cli import main
 from presize.core.errors import WeightsError
+from presize.data.extras import extra_library
 
 
 @pytest.fixture
@@ -67,7 +68,7 @@ def test_missing_weights_are_told_with_the_options_of_the_command(
     monkeypatch.setattr("presize.vision.learner.vision_learner", offline)
     code, _, err = command("train", picture_folder, "--bs", 8, "--out", tmp_path / "o")
     assert code == 1
-    assert "could not be fetched. On the command line that is --weights FILE, and --weights" in err
+    assert "could not be fetched. On the command line: --weights FILE, or --weights none" in err
 
 
 def test_a_missing_model_file_is_told(command, tmp_path):
@@ -88,3 +89,16 @@ def test_a_warning_is_told_as_one_line(command, monkeypatch):
     command("--help")
     shown = warnings.formatwarning(UserWarning("too large"), UserWarning, "loader.py", 250)
     assert shown == "presize: too large\n"
+    assert warnings.formatwarning(UserWarning("too large"), UserWarning, "x.py", 1) == "", "once"
+    assert warnings.formatwarning(UserWarning("other"), UserWarning, "x.py", 1)
+
+
+def test_a_missing_extra_is_told_with_how_to_get_it(command, tmp_path, monkeypatch):
+    def without(*_, **__):
+        extra_library("no_such_library", extra="hub", what="A hub")
+
+    monkeypatch.setattr("presize.deploy.hub.push_to_hub", without)
+    code, out, err = command("push", tmp_path / "m.safetensors", "me/photos")
+    assert (code, out) == (1, "")
+    assert err.startswith("presize: A hub needs the package no_such_library")
+    assert err.endswith('pip install "presize[hub]"`.')

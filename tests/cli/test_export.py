@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import typer
+from PIL import Image
 from typer.testing import CliRunner
 
 from presize.cli.export import export
@@ -30,9 +31,12 @@ def test_a_program_is_written_and_told_as_json(run, tmp_path):
     assert told["check"]["real"]["same"] == told["check"]["real"]["pictures"] > 0
 
 
-def test_digits_check_it_and_are_named(run, tmp_path):
-    answer = run(MODEL, "--to", "pt2", "--out", tmp_path / "m.pt2", "--data", "digits")
-    # The fixture knows three classes of ten.
+def test_pictures_that_the_model_does_not_know_are_refused(run, tmp_path):
+    for label in "ab":
+        (tmp_path / "photos" / label).mkdir(parents=True)
+        for i in range(5):
+            Image.new("RGB", (20, 20), (9 * i, 0, 0)).save(tmp_path / f"photos/{label}/{i}.png")
+    answer = run(MODEL, "--out", tmp_path / "m.pt2", "--data", tmp_path / "photos")
     assert answer.exit_code == 1
     assert "it knows 3 classes" in str(answer.exception)
     assert not (tmp_path / "m.pt2").exists()
@@ -59,3 +63,14 @@ def test_the_default_is_beside_the_model(run, monkeypatch, tmp_path):
     assert (source, target) == (model, tmp_path / "pets.onnx")
     assert (options["quantise"], options["preprocessing"]) == ("dynamic", True)
     assert options["most_lost"] == 0.1
+
+
+@pytest.mark.parametrize(
+    ("words", "kind"),
+    [(["--out", "m.pt2"], "pt2"), (["--out", "m.onnx"], "onnx"), (["--to", "pt2"], "pt2")],
+)
+def test_the_ending_says_what_is_written(run, monkeypatch, words, kind):
+    asked = []
+    monkeypatch.setattr(sys.modules["presize.cli.export"], "_exporter", asked.append)
+    run("pets.safetensors", *words)
+    assert asked == [kind]

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from presize.cli import app, help, messages
+from presize.train.state import save_state
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMANDS = (
@@ -82,6 +83,13 @@ def test_errors_are_red_unless_no_colours_are_wanted(presize, monkeypatch, varia
     code, _, err = presize("check", "no/such/folder")
     assert code == 1
     assert err.startswith("\x1b[31mpresize: There is no" if coloured else "presize: There is no")
+
+
+def test_a_file_cannot_steer_the_terminal_by_what_an_error_tells_of_it(presize, tmp_path):
+    save_state(tmp_path / "m.safetensors", tensors={}, meta={"kind": "\x1b]0;owned\x07 model"})
+    code, _, err = presize("export", tmp_path / "m.safetensors")
+    assert code == 1 and "\\x1b]0;owned\\x07 model" in err
+    assert "\x1b" not in err
 
 
 def test_nothing_is_wider_than_a_narrow_window(presize, monkeypatch):

@@ -100,6 +100,7 @@ def test_a_setting_that_has_no_effect_is_told():
         ),
         ({"amp": "fp8"}, "--amp is one of auto, no, tf32, fp16, bf16, not fp8"),
         ({"seed": -1}, "--seed must be at least 0, not -1"),
+        ({"seed": 2**32}, r"--seed must be below 2\*\*32 = 4294967296, not 4294967296\."),
         ({"workers": -1}, "--workers must be at least 0"),
         ({"label_smoothing": 1.0}, "--label-smoothing is a part of the target"),
         ({"mixup": -0.1}, r"--mixup must be 0 or more, not -0.1\."),
@@ -111,6 +112,11 @@ def test_a_setting_that_has_no_effect_is_told():
 def test_what_no_run_can_have_is_refused(given, said):
     with pytest.raises(ValueError, match=said):
         settings_of({"data": "digits", **given})
+
+
+def test_results_do_not_go_into_a_file(config):
+    with pytest.raises(NotADirectoryError, match="into a folder, but --out `.*run.toml` is a file"):
+        plan_of({"data": "digits", "out": config})
 
 
 def test_a_rate_is_a_number_or_auto():

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from presize.cli import app
@@ -24,6 +25,7 @@ def learn(picture_folder, tmp_path):
     dls = ImageDataLoaders.from_folder(
         picture_folder, item_tfms=Resize(32), bs=8, num_workers=0, device="cpu"
     )
+    torch.manual_seed(0)  # of some weights all answers are equally sure
     return vision_learner(dls, resnet18, pretrained=False, path=tmp_path)
 
 
@@ -100,11 +102,21 @@ def test_a_table_is_written_in_place_of_lines(tmp_path):
     assert result.stdout == ""
     assert f"Written to {out}: 1 1. 1 could not be read: see the column `error`." in result.stderr
     rows = list(csv.DictReader(io.StringIO(out.read_text(encoding="utf-8"))))
-    assert [(row["file"], row["label"]) for row in rows] == [(TWO, "1"), ("gone.png", "")]
-    both = run(TWO, "--out", out, "--json")
-    assert json.loads(both.stdout)[0]["labels"] == ["1"]
+    assert [(row["file"], row["labels"]) for row in rows] == [(TWO, "1"), ("gone.png", "")]
     refused = run(TWO, "--out", tmp_path / "all.xls")
     assert ".csv, .parquet, .json, .jsonl" in str(refused.exception)
+
+
+def test_what_is_printed_and_written_has_the_same_names(tmp_path):
+    out = tmp_path / "all.json"
+    printed = json.loads(run(TWO, "gone.png", "--out", out, "--json").stdout)
+    written = json.loads(out.read_text(encoding="utf-8"))
+    names = ["file", "labels", "confidence", "probabilities", "unknown"]
+    assert list(printed[0]) == list(written[0]) == names
+    assert (printed[0]["file"], printed[0]["labels"]) == (TWO, ["1"])
+    assert written[0]["probabilities"] == pytest.approx(printed[0]["probabilities"], abs=1e-6)
+    assert printed[1] == written[1]
+    assert list(printed[1]) == ["file", "error"]
 
 
 def test_folders_are_looked_through_unless_told_not_to(tmp_path):

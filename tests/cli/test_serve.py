@@ -90,6 +90,19 @@ def test_the_token_comes_from_the_environment_a_file_or_an_option(run, monkeypat
         run("m", "--token-file", tmp_path / "token")
 
 
+def test_a_token_that_is_empty_does_not_open_the_door(run, monkeypatch):
+    monkeypatch.setenv("PRESIZE_TOKEN", "")
+    with pytest.raises(ValueError, match="PRESIZE_TOKEN is empty"):
+        run("m")
+    assert run("m", "--token", "a")[1].token == "a"
+
+
+@pytest.mark.parametrize("given", ["inf", "nan", "0", "-1"])
+def test_a_limit_that_is_no_number_is_named(run, given):
+    with pytest.raises(ValueError, match=f"--max-body must be a number above 0, .* is {given}"):
+        run("m", f"--max-body={given}")
+
+
 def test_it_warns_where_others_can_ask_without_a_token(run):
     assert "anyone there may ask" in run("m", "--host", "0.0.0.0")[3]
     assert run("m", "--host", "0.0.0.0", "--token", "a")[3] == ""

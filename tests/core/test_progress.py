@@ -84,8 +84,8 @@ def test_the_bar_is_drawn_a_few_times_a_second(clock, monkeypatch):
 
 def test_what_is_told_stands_in_front(terminal, clock):
     with working("looking", delay=0) as work:
-        clock.now += 1
-        work.rename("searching")
+        work.rename("searching")  # is seen at once, though the bar was drawn just now
+        assert terminal.lines() == ["searching"]
         clock.now += 1
         work.tell("2 found")
         assert terminal.lines() == ["searching    2 found"]

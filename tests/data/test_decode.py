@@ -188,6 +188,8 @@ def test_a_missing_picture_is_told_with_its_nearest_names(tmp_path: Path) -> Non
         (b"", r"it is empty \(0 bytes\)"),
         (b"\n<!DOCTYPE html><html>", "it is not a picture but a web page, perhaps the error page"),
         (b"<svg xmlns='x'>", r"it is not a picture but a drawing \(SVG\)"),
+        # Pillow knows it, and would start Ghostscript for it.
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n", "PostScript"),
         (b"version https://git-lfs.github.com/spec/v1\n", "fetch the pictures with `git lfs pull`"),
         (b"\0\0\0\x18ftypheic\0\0\0\0", "pillow-heif"),
         (b"hello", r"not a picture of any known kind \(5 bytes that begin with b'hello'\)"),

@@ -37,6 +37,7 @@ class Hub:
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.serves: dict[str, bytes] = {}  # instead of the blob with this SHA-256
         self.refuses: tuple[int, dict[str, str]] | None = None
+        self.marks: dict[str, str] = {}  # headers of a file, instead of the right ones
 
     def put(self, repo: str, files: dict[str, bytes], branch: str = "main") -> str:
         """Add a commit to a branch of a repository; return its id."""
@@ -252,13 +253,14 @@ class _Endpoints(_Handler):
             return self.answer(404, {}, headers | {"X-Error-Code": "EntryNotFound"})
         digest = _digest(files[name])
         if not _large(name):
-            return self.answer(200, files[name], headers | {"ETag": f'"{digest[:40]}"'})
+            mark = {"ETag": f'"{digest[:40]}"'}
+            return self.answer(200, files[name], headers | mark | self.hub.marks)
         headers |= {
             "Location": f"{self.hub.storage_url}/blobs/{digest}",
             "X-Linked-Etag": f'"{digest}"',
             "X-Linked-Size": str(len(files[name])),
         }
-        return self.answer(302, b"", headers)
+        return self.answer(302, b"", headers | self.hub.marks)
 
 
 @pytest.fixture(scope="module")

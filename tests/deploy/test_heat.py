@@ -103,7 +103,7 @@ def test_a_map_is_drawn_over_the_whole_picture_which_stays_itself_outside(pictur
     assert drawn.shape == before.shape
     assert (drawn[:, :29] == before[:, :29]).all()
     assert np.abs(drawn - before)[25:35, 70:82].sum(-1).min() > 60
-    large = heat_map(learn, two_colours().resize((3000, 1500)), 1).picture()
+    large = heat_map(learn, two_colours().resize((1100, 550)), 1).picture()
     assert large.size == (1024, 512)
 
 

@@ -18,6 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from presize.core import file_kind as file_kind_module
 from presize.core.errors import ModelFileError
 from presize.core.file_kind import file_kind, modules_named
 from presize.deploy.inspection import inspect_file
@@ -106,6 +107,16 @@ def test_fastai_exports_are_known_without_being_opened(tmp_path, monkeypatch, ne
     monkeypatch.delitem(sys.modules, "fastai.learner")
     words = r"that fastai exported, which is a pickle.*learn.model.state_dict\(\).*dls.vocab"
     refused(tmp_path / "export.pkl", words)
+
+
+def test_a_zip_of_many_pickles_is_no_work(tmp_path, monkeypatch):
+    """Each is read to the end of the file: all of them would take minutes."""
+    read = []
+    monkeypatch.setattr(file_kind_module, "modules_named", lambda data: read.append(data) or set())
+    entry = b"PK\3\4" + bytes(22) + b"\x08\0\1\0data.pkl\n"
+    (tmp_path / "many.pt").write_bytes(entry * 1000)
+    assert file_kind(tmp_path / "many.pt").kind == "torch"
+    assert len(read) <= 3
 
 
 def test_modules_of_a_pickle_are_read_and_not_imported():
@@ -255,7 +266,9 @@ for _ in range(50):
         (first("targets", vocab=["0", "1", ["2"]]), "classes .* that are not texts and numbers"),
         (first("targets", vocab=["0", "1", float("nan")]), "that are not texts and numbers"),
         (first("targets", vocab=None), "has no classes"),
+        (lambda meta: meta["data"]["targets"][0][0]["arguments"].clear(), "has no classes"),
         (lambda meta: meta.update(loss_options={"axis": 7}), "CrossEntropyLossFlat.* is not valid"),
+        (lambda meta: meta.update(loss_options={"axis": 0}), "one answer for each picture"),
         (lambda meta: meta.update(loss_options={"weight": "all"}), "is not valid"),
         (lambda meta: meta.update(loss=["a"]), "does not say loss"),
         (lambda meta: meta.update(format=True), "does not say format"),
@@ -263,6 +276,7 @@ for _ in range(50):
         (lambda meta: meta.update(kind=["presize model"]), "another program, not an exported"),
         (lambda meta: meta.update(drift=[]), "does not say drift"),
         (lambda meta: meta.update(drift={"n": 1}), "drift"),
+        (lambda meta: meta["drift"].update(n_classes=10), "of 10 classes, but the network has 3"),
         (lambda meta: meta["calibration"].update(temperature="hot"), "calibration .* is not valid"),
         (lambda meta: meta.update(training={"fits": [DEEP]}), "how its model was trained"),
     ],

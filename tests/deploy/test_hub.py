@@ -242,6 +242,20 @@ def test_a_pickle_by_another_name_is_refused(hub, tmp_path):
     assert not marker.exists()
 
 
+@pytest.mark.parametrize("header", ["X-Linked-Etag", "X-Repo-Commit"])
+def test_a_hub_cannot_have_files_written_elsewhere(hub, tmp_path, header):
+    """huggingface_hub names the files of its cache by what a hub says."""
+    hub.put("me/x", {"model.safetensors": OLD.read_bytes()})
+    cache = tmp_path / "a" / "cache"
+    for mark in ('"../../../../stolen"', f'"{tmp_path}/stolen"'):
+        hub.marks = {header: mark}
+        with pytest.raises(
+            HubError, match=r"gives a file the mark .*stolen.* Do not trust that hub"
+        ):
+            from_hub("me/x", endpoint=hub.url, cache_dir=cache)
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
+
+
 @pytest.mark.parametrize("change", ["tensor", "header"])
 def test_a_file_changed_on_the_way_is_refused(hub, tmp_path, change):
     good = OLD.read_bytes()
@@ -393,3 +407,5 @@ def test_push_with_data_tells_the_figures(hub, learn, tmp_path, capsys):
     card = (tmp_path / "repo/README.md").read_text()
     assert "Measured on 8 pictures" in card and "| bright | 4 |" in card
     assert "<html" in (tmp_path / "repo/report.html").read_text()
+    held = ModelFile.read(tmp_path / "repo/model.safetensors").drift
+    assert held == ModelFile.read(file).drift  # of the pictures that it was trained on

@@ -31,7 +31,7 @@ NASTY = (
     "a|b\\|c `x`<img src=x onerror=alert(1)>",
     "[click](javascript:alert(1)) ![i](http://evil)",
     "---\ntags: [evil]\n---\n# Not *mine* <!-- ",
-    "{{ template }} $x$ ~~gone~~ &lt;b&gt; @someone :smile: \u202eevil",
+    "{{ template }} $x$ ~~gone~~ &lt;b&gt; @someone :smile: \u202eevil \udce9",
 )
 
 

@@ -13,9 +13,9 @@ from presize.deploy.predictions import Predictions
 VOCAB = ["cat", "dog, large", "<b>Zoë</b>"]
 
 
-def one(index, source=None, unknown=None):
+def one(index, file=None, unknown=None):
     chances = {name: 0.7 if i == index else 0.15 for i, name in enumerate(VOCAB)}
-    return Prediction(VOCAB[index], index, 0.7, chances, unknown, source)
+    return Prediction(VOCAB[index], index, 0.7, chances, unknown, file)
 
 
 @pytest.fixture
@@ -40,12 +40,12 @@ def test_a_prediction_tells_the_likeliest_first():
     assert len(found.top(99)) == 3
     assert repr(found).startswith("Prediction of photos/a.jpg: dog, large (70.0%, cat 15.0%")
     assert found.to_dict() == {
-        "source": "photos/a.jpg",
-        "label": "dog, large",
-        "index": 1,
+        "file": "photos/a.jpg",
+        "labels": ["dog, large"],
         "confidence": 0.7,
         "probabilities": {"cat": 0.15, "dog, large": 0.7, "<b>Zoë</b>": 0.15},
     }
+    assert found.to_dict(top=1)["probabilities"] == {"dog, large": 0.7}
     assert "none of these, nearest cat" in repr(one(0, unknown=True))
     assert one(0, unknown=False).to_dict()["unknown"] is False
 
@@ -61,7 +61,7 @@ def test_html_escapes_names(rows):
 def test_a_sequence_of_rows(rows):
     assert len(rows) == 5
     assert isinstance(rows[1:3], Predictions)
-    assert [row.source for row in rows[1:3]] == ["x.jpg", "s"]
+    assert [row.file for row in rows[1:3]] == ["x.jpg", "s"]
     assert rows.failed == [rows[1]]
     assert rows.counts() == {"cat": 1, "dog, large": 1, "<b>Zoë</b>": 1}
     text = repr(rows)
@@ -72,7 +72,7 @@ def test_a_sequence_of_rows(rows):
 def test_all_files_tell_what_the_table_tells(rows, tmp_path):
     table = rows.to_frame()
     assert list(table.columns) == columns(VOCAB)
-    assert table["label"].tolist()[2:] == ["cat;<b>Zoë</b>", "", "dog, large"]
+    assert table["labels"].tolist()[2:] == ["cat;<b>Zoë</b>", "", "dog, large"]
     assert table[CHANCE + "cat"].tolist()[0] == 0.7
     assert math.isnan(table[CHANCE + "cat"][1])
     with rows.save(tmp_path / "new" / "t.csv").open(newline="", encoding="utf-8") as file:
@@ -140,8 +140,8 @@ def test_names_that_are_no_text_are_kept_as_they_can_be(tmp_path):
     odd = "a\udcff.png"  # as Python reads a name with the byte FF
     rows = Predictions([one(0, odd)], VOCAB)
     assert b"a\xff.png,cat" in rows.save(tmp_path / "t.csv").read_bytes()
-    assert json.loads(rows.save(tmp_path / "t.json").read_text())[0]["source"] == odd
-    assert json.loads(rows.save(tmp_path / "t.jsonl").read_text())["source"] == odd
+    assert json.loads(rows.save(tmp_path / "t.json").read_text())[0]["file"] == odd
+    assert json.loads(rows.save(tmp_path / "t.jsonl").read_text())["file"] == odd
     pytest.importorskip("pyarrow")
     table = pd.read_parquet(rows.save(tmp_path / "t.parquet"))
     assert table["file"].tolist() == ["a?.png"]

@@ -3,6 +3,7 @@ import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -128,7 +129,7 @@ def test_all_ways_to_ask_give_what_validation_gives(photos, way):
     for name, found in rows.items():
         chances = torch.tensor([list(row.probabilities.values()) for row in found])
         assert torch.allclose(chances, expected, atol=tolerance), name
-        assert [row.source for row in found] == [str(file) for file in files]
+        assert [row.file for row in found] == [str(file) for file in files]
 
 
 def test_the_same_picture_in_any_form_gets_the_same_answer(photos):
@@ -142,7 +143,7 @@ def test_the_same_picture_in_any_form_gets_the_same_answer(photos):
         forms = [str(file), data, bytearray(data), memoryview(data), io.BytesIO(data), opened]
         for form in forms:  # of the same bytes to the bit
             assert predictor.predict(form).probabilities == expected.probabilities
-        assert predictor.predict(opened.name).source == str(file)
+        assert predictor.predict(opened.name).file == str(file)
     for form in (Image.open(file), pixels, pixels / np.float32(255), tensor, tensor / 255):
         found = predictor.predict(form).probabilities
         assert found == pytest.approx(expected.probabilities, abs=1e-6)
@@ -208,6 +209,8 @@ def test_what_is_changed_between_two_questions_counts(photos):
     seen.append(agrees())
     learn.dls.valid.after_batch[-1].mean.mul_(3)  # in its place
     seen.append(agrees())
+    learn.dls.valid.after_batch[-1].std.data.mul_(3)
+    seen.append(agrees())
     learn.dls.add_tfms([Darker()], "after_batch")
     seen.append(agrees())
     learn.model.train()
@@ -248,15 +251,15 @@ def test_what_cannot_be_read_keeps_its_place(photos, tmp_path):
     for size in (1, 2, 3, 64):
         rows = predictor.predict_many(items, on_error="keep", batch_size=size, num_workers=2)
         assert [i for i, row in enumerate(rows) if row in rows.failed] == bad
-        assert [row.source for row in rows if row not in rows.failed] == [str(f) for f in good]
+        assert [row.file for row in rows if row not in rows.failed] == [str(f) for f in good]
     assert "is the address of a picture" in rows[3].error
     assert "no picture at `gone.png`" in rows[4].error
-    assert rows[9].source is None
+    assert rows[9].file is None
     with pytest.raises(ImageError, match="broken.jpg"):
         predictor.predict_many([*good, broken])
     views = predictor.predict_many(items, on_error="keep", tta=1, batch_size=4)
     assert [i for i, row in enumerate(views) if row in views.failed] == bad
-    assert views[1].source == str(good[0])
+    assert views[1].file == str(good[0])
 
 
 def test_a_stream_takes_no_more_than_it_needs(photos):
@@ -272,10 +275,11 @@ def test_a_stream_takes_no_more_than_it_needs(photos):
     rows = predictor.stream(endless(), batch_size=4, num_workers=2)
     found = list(itertools.islice(rows, 9))
     rows.close()
-    assert [row.source for row in found] == [str(files[i % len(files)]) for i in range(9)]
+    assert [row.file for row in found] == [str(files[i % len(files)]) for i in range(9)]
     assert len(taken) <= 40
     assert not [t for t in threading.enumerate() if t.name.startswith("presize-loader")]
     assert list(predictor.stream([])) == []
+    assert len(list(predictor.stream(str(photos)))) == len(files)
 
 
 def test_views_are_averaged_as_the_learner_does(photos):
@@ -294,15 +298,31 @@ def test_views_are_averaged_as_the_learner_does(photos):
 def test_a_folder_is_asked_about_whole(photos, tmp_path):
     predictor = Predictor(made(photos))
     rows = predictor.predict_many(photos)
-    assert [row.source for row in rows] == [str(f) for f in get_image_files(photos)]
+    assert [row.file for row in rows] == [str(f) for f in get_image_files(photos)]
     with pytest.raises(FileNotFoundError, match="There is no folder"):
         predictor.predict_many(tmp_path / "gone")
     with pytest.raises(DataError, match="There are no pictures in"):
         predictor.predict_many(tmp_path)
     with pytest.raises(TypeError, match="is one file: write predict_many"):
         predictor.predict_many(str(get_image_files(photos)[0]))
-    with pytest.raises(TypeError, match=r"write predict_many\(\[item\]\)"):
-        predictor.predict_many(b"bytes")
+    for item, words in (
+        (b"bytes", "but got one: write"),
+        (io.BytesIO(b"bytes"), "but got an opened file: write"),
+        (np.zeros((8, 9, 3), np.uint8), r"an array of shape \[8, 9, 3\], which is one picture"),
+        (torch.zeros(3, 8, 9), r"an array of shape \[3, 8, 9\]"),
+        ({"a.jpg": 1}, r"but got \{'a.jpg': 1\}"),
+        (3, "but got 3"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            predictor.predict_many(item)
+    frames = np.zeros((2, 8, 9, 3), np.uint8)
+    assert len(predictor.predict_many(frames)) == 2
+    for options in ({"batch_size": 0}, {"num_workers": -1}, {"tta": -1}):
+        with pytest.raises(ValueError, match=f"{next(iter(options))} is . or more, but got"):
+            predictor.predict_many(frames, **options)
+    for bad in (None, 3):
+        with pytest.raises(TypeError, match="A picture is asked about as"):
+            predictor.predict_many([frames[0], bad], on_error="keep")
     with pytest.raises(ValueError, match="on_error is 'raise' or 'keep', but got 'skip'"):
         predictor.predict_many([], on_error="skip")
 
@@ -371,6 +391,8 @@ def test_drift_without_a_reference_tells_the_way_out():
 
 def test_the_watch_sees_what_goes_through_the_model(photos):
     class Watch:
+        reference = SimpleNamespace(centre=[0.0])  # there are features to compare with
+
         def __init__(self):
             self.seen = []
 
@@ -408,6 +430,45 @@ def test_it_takes_an_accelerator_in_two_halves(photos, monkeypatch):
     rows = predictor.infer(prepared)
     chances = torch.tensor([list(row.probabilities.values()) for row in rows])
     assert torch.allclose(chances, whole, atol=1e-6)
+
+
+def test_pictures_of_any_size_are_asked_about_together(photos):
+    learn = made(photos, item_tfms=None)
+    predictor = Predictor(learn)
+    files = get_image_files(photos / "valid/cat")
+    rows = predictor.infer([predictor.prepare(file) for file in files])
+    assert [row.file for row in rows] == [str(file) for file in files]
+    for row, file in zip(rows, files, strict=True):
+        assert list(row.probabilities.values()) == pytest.approx(learn.predict(file)[2].tolist())
+
+
+def test_data_that_is_arrays_is_asked_about_as_it_is(photos):
+    """What its own functions take must come to them, one by one and in a stream."""
+
+    def half(array):
+        return (array[:, ::-1] // 2).copy()
+
+    arrays = [np.random.default_rng(i).integers(0, 256, (9, 8, 3), np.uint8) for i in range(6)]
+    block = DataBlock(
+        (ImageBlock, CategoryBlock),
+        get_x=half,
+        get_y=lambda array: "ab"[int(array[0, 0, 0]) % 2],
+        splitter=lambda items: ([0, 1, 2, 3], [4, 5]),
+    )
+    learn = Learner(block.dataloaders(arrays, bs=2, num_workers=0, device="cpu"), TinyNet())
+    predictor = Predictor(learn)
+    expected = learn.get_preds(dl=learn.dls.test_dl(arrays))[0]
+    for rows in (map(predictor.predict, arrays), predictor.predict_many(arrays, batch_size=3)):
+        chances = torch.tensor([list(row.probabilities.values()) for row in rows])
+        assert torch.allclose(chances, expected, atol=1e-6)
+
+
+def test_a_model_in_two_places_is_told_as_such(photos):
+    learn = made(photos)
+    learn.model.out.to("meta")  # the first tensor of the model is where it belongs
+    for ask in (learn.predict, Predictor(learn).predict):
+        with pytest.raises(TrainingError, match="The model is on meta, but the data comes on cpu"):
+            ask(get_image_files(photos)[0])
 
 
 def test_loaders_with_ways_of_their_own_are_asked_in_theirs(photos):

@@ -106,6 +106,7 @@ def test_a_file_may_say_why_there_is_none():
         ({"n_classes": 3}, {}),
         ({"confidence": False}, {}),
         ({}, {"looks": torch.zeros(3, 12)}),
+        ({}, {"directions": torch.zeros(())}),
         ({}, {"looks": torch.full((150, 12), torch.nan)}),
         ({}, {"looks": torch.zeros(())}),
         ({}, {"rest": torch.zeros(90, 3)}),

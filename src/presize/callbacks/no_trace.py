@@ -32,6 +32,7 @@ _OF_THE_LOOP = (
     *("epoch", "n_epoch", "iter", "n_iter", "train_iter", "pct_train", "training", "dl", "place"),
     *("xb", "yb", "typed_batch", "pred", "loss", "share", "batch_cancelled", "stepped", "n_inp"),
     *("opt", "forward", "precision", "metrics", "recorder", "_items", "calibration"),
+    "drift_reference",
 )
 _CONTAINERS = (list, dict, set, deque)
 

@@ -2,6 +2,7 @@
 
 import os
 import warnings
+from collections.abc import Callable
 
 import typer
 
@@ -13,6 +14,7 @@ from presize.cli.help import Command, Commands
 from presize.cli.info import info
 from presize.cli.inspect import inspect
 from presize.cli.lr_find import lr_find
+from presize.cli.messages import without_controls
 from presize.cli.predict import predict
 from presize.cli.push import push
 from presize.cli.report import report
@@ -53,22 +55,32 @@ def main() -> None:
     Exits with 0; with 1 after an error in the data, the files or the settings; with 2 after a
     command line that cannot be understood; with 130 after Ctrl-C.
     """
-    warnings.formatwarning = _one_line  # the hook that Python has for this
+    warnings.formatwarning = _one_line_each()  # the hook that Python has for this
     colour = False if os.environ.get("NO_COLOR") else None  # None asks the terminal
     try:
         app(color=colour)
-    except (PresizeError, ValueError, OSError, ImportError) as error:  # a missing extra is the last
+    except (PresizeError, ValueError, OSError, ImportError) as error:
         left = left_to_launcher(error)
         if os.environ.get("PRESIZE_TRACEBACK"):
             raise
         if not left:
             # The library's errors are written for its users; a call stack would only hide them.
-            typer.secho(f"presize: {error}", fg="red", err=True, color=colour)
+            typer.secho(f"presize: {without_controls(error)}", fg="red", err=True, color=colour)
         raise SystemExit(1) from None
 
 
-def _one_line(
-    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: object = None
-) -> str:
-    """Write a warning without the place in the library's code, which helps no user."""
-    return f"presize: {message}\n"
+def _one_line_each() -> Callable[..., str]:
+    """Return what writes a warning without its place in the library's code, which helps no user.
+
+    Each is said once: training, calibration and the report all read the same data.
+    """
+    told: set[str] = set()
+
+    def one_line(message: Warning | str, *_: object, **__: object) -> str:
+        text = without_controls(message)
+        if text in told:
+            return ""
+        told.add(text)
+        return f"presize: {text}\n"
+
+    return one_line

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from presize.cli.recipe import Recipe, option
+from presize.cli.recipe import Recipe, as_typed
 from presize.core.errors import TrainingError
 from presize.core.ranks import is_main
 
@@ -146,10 +146,4 @@ def _compare(place: "CheckpointFolder", recipe: Recipe, *, tell: bool) -> None:
 
 
 def _options(settings: dict[str, Any], names: list[str]) -> str:
-    return " ".join(_option(name, settings[name]) for name in names)
-
-
-def _option(name: str, value: Any) -> str:
-    if isinstance(value, bool):
-        return option(name if value else f"no_{name}")
-    return f"{option(name)} {value}"
+    return " ".join(word for name in names for word in as_typed(name, settings[name]))

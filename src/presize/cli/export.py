@@ -10,9 +10,11 @@ from presize.cli.options import DATA, MODEL, RESULTS, AsJson, LabelDelim, Patter
 
 Model = Annotated[Path, typer.Argument(help="A .safetensors file of `presize train`.")]
 To = Annotated[
-    Literal["onnx", "pt2"],
+    Literal["onnx", "pt2"] | None,
     typer.Option(
-        help="onnx, for onnxruntime; or pt2, as torch.export writes it.", rich_help_panel=RESULTS
+        help="onnx, for onnxruntime; or pt2, as torch.export writes it. By default what --out "
+        "ends with, else onnx.",
+        rich_help_panel=RESULTS,
     ),
 ]
 Target = Annotated[
@@ -60,7 +62,7 @@ MostLost = Annotated[
 
 def export(
     model: Model,
-    to: To = "onnx",
+    to: To = None,
     out: Target = None,
     preprocessing: Preprocessing = False,
     quantise: Quantise = "none",
@@ -76,23 +78,18 @@ def export(
     Before it is written it runs on real pictures and on random inputs, and is
     compared with PyTorch; what does not answer as the model does is not written.
     """
+    to = to or ("pt2" if out is not None and out.suffix == ".pt2" else "onnx")
     if quantise != "none" and to != "onnx":
         raise typer.BadParameter("8-bit integers are for --to onnx.", param_hint="--quantise")
     target = out or model.with_suffix(f".{to}")
-    options: dict[str, Any] = {
-        "preprocessing": preprocessing,
-        "tolerance": tolerance,
-        "quiet": True,
-    }
+    options: dict[str, Any] = {"preprocessing": preprocessing, "tolerance": tolerance}
     if to == "onnx":
         options |= {"quantise": quantise, "most_lost": most_lost}
     with told_aside(as_json):
         source = _source(model, data, pattern, label_delim)
-        report = _exporter(to)(source, target, **options)
+        report = _exporter(to)(source, target, **options)  # which prints it
     if as_json:
         print_json(report.to_dict())
-    else:
-        typer.echo(str(report))
 
 
 def _exporter(to: str) -> Any:

@@ -10,7 +10,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from presize.core.output import is_terminal
 
-
 FRAMED = 80  # columns: in fewer, frames cut the names of options off
 
 

@@ -2,6 +2,7 @@
 
 import shlex
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,8 @@ import typer
 from presize.cli import options
 from presize.cli.messages import print_json, told_aside
 from presize.cli.plan import Plan, plan_of
+from presize.cli.recipe import RECIPE_NAMES, as_typed
+from presize.cli.settings import OWN_NAMES
 
 if TYPE_CHECKING:
     from presize.learner import Learner
@@ -64,13 +67,13 @@ def lr_find(
     `valley`, is what `presize train --lr auto` takes.
     """
     given = dict(locals())  # every option by its name, and nothing else yet
-    if out is not None and not out.absolute().parent.is_dir():
-        raise FileNotFoundError(f"There is no folder `{out.parent}` to write the picture into.")
+    if out is not None:
+        out = _picture_file(out)
     with told_aside(as_json):
         plan = plan_of(given | {"out": None, "amp": "no"})
         found = _search(plan, steps, start, end, out)
         if not as_json:
-            _show(found, plan.settings.data)
+            _show(found, _training(given, found["suggestions"][BEST]))
     if as_json:
         print_json(found)
 
@@ -104,6 +107,26 @@ def _search(plan: Plan, steps: int, start: float, end: float, out: Path | None) 
     }
 
 
+def _picture_file(out: Path) -> Path:
+    """Return the file of the picture, a PNG where its name does not say what it is.
+
+    Raises:
+        FileNotFoundError: there is no folder for it.
+        ValueError: such a picture cannot be written.
+    """
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    if not out.absolute().parent.is_dir():
+        raise FileNotFoundError(f"There is no folder `{out.parent}` to write the picture into.")
+    known = FigureCanvasBase.get_supported_filetypes()
+    if out.suffix and out.suffix[1:].lower() not in known:
+        raise ValueError(
+            f"A picture of the kind `{out.suffix}` cannot be written, asked for by --out {out}. "
+            "Give a name such as rates.png, rates.svg or rates.pdf."
+        )
+    return out if out.suffix else out.with_name(f"{out.name}.png")
+
+
 def _draw(learn: "Learner", out: Path) -> None:
     from matplotlib import pyplot as plt
 
@@ -112,7 +135,16 @@ def _draw(learn: "Learner", out: Path) -> None:
     plt.close()
 
 
-def _show(found: dict[str, Any], data: str) -> None:
+def _training(given: Mapping[str, Any], rate: float) -> str:
+    """Return the command that trains with a rate, on the same data and with the same settings."""
+    own = ("config", *OWN_NAMES, *RECIPE_NAMES)
+    told = {name: given[name] for name in own if given.get(name) is not None}
+    words = [] if given["data"] is None else [given["data"]]
+    words += [word for name, value in told.items() for word in as_typed(name, value)]
+    return shlex.join(["presize", "train", *words, "--lr", f"{rate:.2g}"])
+
+
+def _show(found: dict[str, Any], command: str) -> None:
     rates = found["suggestions"]
     meanings = {
         "valley": "two thirds down its longest fall",
@@ -124,4 +156,4 @@ def _show(found: dict[str, Any], data: str) -> None:
         typer.echo(f"{name:<9}{rates[name]:<9.2g}{meaning}")
     if found["plot"] is not None:
         typer.echo(f"picture  {found['plot']}")
-    typer.echo(f"\nTrain with it: presize train {shlex.quote(data)} --lr {rates[BEST]:.2g}")
+    typer.echo(f"\nTrain with it: {command}")

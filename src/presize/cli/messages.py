@@ -23,6 +23,12 @@ def told_aside(aside: bool) -> Iterator[None]:
         yield
 
 
+def without_controls(text: object) -> str:
+    """Return a text that cannot steer a terminal: names in it come from files of anybody."""
+    signs = str(text)
+    return "".join(c if c.isprintable() or c in "\n\t" else ascii(c)[1:-1] for c in signs)
+
+
 def print_json(value: Any) -> None:
     """Print a value for programs: JSON of several lines, numbers that are none as null."""
     from presize.train.training_record import number

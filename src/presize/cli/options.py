@@ -119,7 +119,9 @@ Flip = Annotated[
 # --- how it is trained ----------------------------------------------------------------------------
 Epochs = Annotated[
     int | None,
-    typer.Option(help="Passes over the training set; 5 by default, 10 for digits.", rich_help_panel=TRAINING),
+    typer.Option(
+        help="Passes over the training set; 5 by default, 10 for digits.", rich_help_panel=TRAINING
+    ),
 ]
 FreezeEpochs = Annotated[
     int | None,
@@ -130,7 +132,9 @@ FreezeEpochs = Annotated[
 ]
 Batch = Annotated[
     int | None,
-    typer.Option("--bs", help="Pictures in a batch; 64 by default, 32 for digits.", rich_help_panel=TRAINING),
+    typer.Option(
+        "--bs", help="Pictures in a batch; 64 by default, 32 for digits.", rich_help_panel=TRAINING
+    ),
 ]
 Rate = Annotated[
     str | None,
@@ -190,8 +194,8 @@ Amp = Annotated[
     str | None,
     typer.Option(
         metavar="KIND",
-        help="How numbers are computed: no (float32), tf32, fp16, bf16; or `auto`, the default, which "
-        "measures what is faster here.",
+        help="How numbers are computed: no (float32), tf32, fp16, bf16; or `auto`, the default, "
+        "which measures what is faster here.",
         autocompletion=_amp,
         rich_help_panel=MACHINE,
     ),

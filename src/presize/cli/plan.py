@@ -76,7 +76,11 @@ def plan_of(options: Mapping[str, Any]) -> Plan:
         label_delim=settings.label_delim,
         download=bool(given.get("download")),
     )
-    place = said.get("out") or Path("runs") / settings.name
+    place = Path(said.get("out") or Path("runs") / settings.name)
+    if place.exists() and not place.is_dir():
+        raise NotADirectoryError(
+            f"The results go into a folder, but --out `{place}` is a file: give another name."
+        )
     return Plan(
         settings=settings,
         source=source,

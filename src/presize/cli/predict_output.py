@@ -65,7 +65,7 @@ class _Json(_Plain):
         self._top, self._whole, self._before = top, whole, "[\n"
 
     def write(self, row: Prediction | Failed) -> None:
-        plain = as_plain(row, self._top)
+        plain = _plain(row, self._top)
         if not self._whole:
             typer.echo(as_json(plain))
             return
@@ -106,7 +106,7 @@ class _Table(_Plain):
         labels = ", ".join(row.labels) or "none"
         if row.unknown:
             labels = f"none of these (nearest: {labels})"
-        self._line(labels, ", ".join(shares), row.source or "")
+        self._line(labels, ", ".join(shares), row.file or "")
         if self._top is not None:
             for name, share in row.top(self._top):
                 if name not in row.labels:
@@ -117,23 +117,13 @@ class _Table(_Plain):
         typer.echo(line.rstrip())
 
 
-def as_plain(row: Prediction | Failed, top: int | None = None) -> dict[str, Any]:
-    """Return an answer as programs get it.
-
-    Args:
-        row: the answer.
-        top: keep so many of the likeliest classes; None keeps all.
-    """
+def _plain(row: Prediction | Failed, top: int | None) -> dict[str, Any]:
+    """Return an answer as `to_dict` does, its probabilities with as many digits as matter."""
     if isinstance(row, Failed):
-        return {"file": row.source, "error": row.error}
-    chances = list(row.probabilities.items()) if top is None else row.top(top)
-    plain: dict[str, Any] = {
-        "file": row.source,
-        "labels": list(row.labels),
-        "confidence": round(row.confidence, 6),
-        "probabilities": {name: round(share, 6) for name, share in chances},
-    }
-    return plain if row.unknown is None else plain | {"unknown": row.unknown}
+        return row.to_dict()
+    plain = row.to_dict(top)
+    shares = {name: round(share, 6) for name, share in plain["probabilities"].items()}
+    return plain | {"confidence": round(row.confidence, 6), "probabilities": shares}
 
 
 def printable(text: str) -> str:

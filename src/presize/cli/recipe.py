@@ -141,4 +141,11 @@ def option(name: str) -> str:
     return f"--{name.replace('_', '-')}"
 
 
+def as_typed(name: str, value: Any) -> list[str]:
+    """Return the words that give a setting: `--size 64`, `--no-flip`."""
+    if isinstance(value, bool):
+        return [option(name if value else f"no_{name}")]
+    return [option(name), str(value)]
+
+
 RECIPE_NAMES = tuple(field.name for field in fields(Recipe))

@@ -65,7 +65,8 @@ def run(
     model = Path(learn.export(f"{name}.safetensors"))
     keeper.place(learn).remove()
     told = show_results(learn, out, time.perf_counter() - started)
-    report = learn.report(out.absolute() / "report.html", title=name)
+    report = out / "report.html"
+    learn.report(report.absolute(), title=name)
     typer.echo(f"report     {report}\nmodel      {model}\npictures   {out / 'grid.png'}")
     result = result_of(learn, told, out)
     result |= {"seconds": round(time.perf_counter() - started, 2)}
@@ -103,7 +104,7 @@ def learner_for(dls: "DataLoaders", recipe: Recipe, out: Path) -> "Learner":
             compile=recipe.compile,
         )
     except WeightsError as error:
-        way_out = "On the command line that is --weights FILE, and --weights none."
+        way_out = "On the command line: --weights FILE, or --weights none to begin from nothing."
         raise WeightsError(f"{error} {way_out}") from error
 
 

@@ -1,6 +1,7 @@
 """`presize serve`: a model answers over HTTP, and shows a page to drop pictures on."""
 
 import logging
+import math
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,7 +126,7 @@ def serve(
     server. SIGTERM or Ctrl-C ends it when what it is at is answered.
     """
     from presize.deploy.serve.run import serve as run
-    from presize.deploy.serve.settings import MEGA, ServeSettings
+    from presize.deploy.serve.settings import ServeSettings
 
     settings = ServeSettings(
         host=host,
@@ -133,8 +134,8 @@ def serve(
         token=_token(token, token_file),
         allowed_hosts=tuple(allow_host),
         origins=tuple(origin),
-        max_body=round(max_body * MEGA),
-        max_pixels=round(max_pixels * MEGA),
+        max_body=_millions("--max-body", max_body),
+        max_pixels=_millions("--max-pixels", max_pixels),
         max_files=max_files,
         timeout=timeout,
         queue=queue,
@@ -150,8 +151,16 @@ def serve(
     run(model, settings, device=device, started=lambda url: _tell(model, url, page=page))
 
 
+def _millions(option: str, given: float) -> int:
+    if not 1e-6 <= given < math.inf:
+        raise ValueError(f"{option} must be a number above 0, in millions, but is {given}.")
+    return round(given * 1e6)
+
+
 def _token(token: str | None, file: Path | None) -> str | None:
     if file is None:
+        if token is None and "PRESIZE_TOKEN" in os.environ:  # who set it wants to lock the door
+            raise ValueError("PRESIZE_TOKEN is empty. Give it a token, or unset it to need none.")
         return token
     if token is not None and not os.environ.get("PRESIZE_TOKEN"):
         raise typer.BadParameter("--token and --token-file contradict each other.")

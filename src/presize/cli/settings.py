@@ -58,6 +58,8 @@ class Settings:
             given = getattr(self, name)
             if given is not None and given < least:
                 raise ValueError(f"--{name} must be at least {least}, not {given}.")
+        if self.seed >= 2**32:
+            raise ValueError(f"--seed must be below 2**32 = {2**32}, not {self.seed}.")
 
     @property
     def name(self) -> str:

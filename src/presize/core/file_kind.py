@@ -136,7 +136,9 @@ def _zip_kind(start: bytes, end: bytes) -> Kind:
     if {"model.weights.h5", "config.json"} & last:
         return "keras"
     if {"data.pkl", "constants.pkl"} & last:
-        return "fastai" if any(map(_of_fastai, islice(_pickles_in(start), _MOST_PICKLES))) else "torch"
+        return (
+            "fastai" if any(map(_of_fastai, islice(_pickles_in(start), _MOST_PICKLES))) else "torch"
+        )
     if last and all(name.endswith(".npy") for name in last):
         return "numpy"
     return "zip"

@@ -56,6 +56,7 @@ class Work:
         self._next = now + delay
         self._pace = Pace(now)
         self._told: tuple[str, ...] = ()
+        self._drawn = False
         if delay <= 0:
             self._draw(now)
 
@@ -79,7 +80,10 @@ class Work:
     def rename(self, label: str) -> None:
         """Show another name: the work has come to another part."""
         self.bar.label = label
-        self._look()
+        if self._drawn:
+            self._draw(perf_counter())  # the first step of that part may be far
+        else:
+            self._look()
 
     def close(self, *, finished: bool = True) -> None:
         """Take the bar away; `working` does so by itself."""
@@ -94,7 +98,7 @@ class Work:
     def _draw(self, now: float) -> None:
         if self._view is None:
             return
-        self._next = now + REFRESH_SECONDS
+        self._next, self._drawn = now + REFRESH_SECONDS, True
         self._pace.look(now, self.bar.done)
         pace = pace_figures(self._pace.rate, self._pace.left(self.bar.total), self.bar.unit)
         self.bar.figures = (*self._told, *pace)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from presize.core.errors import ImageError
 from presize.core.randomness import Samples
-from presize.data.askeditem import asked_item, name_of
+from presize.data.askeditem import asked_item, check_kind, name_of
 from presize.data.datasets import Datasets, TfmdLists, test_set
 from presize.data.loader import DataLoader
 from presize.data.onepass import Pass
 from presize.data.samples import Entry, active
+from presize.render.transform import PixelTransform
 
 if TYPE_CHECKING:
     from presize.data.loaders import DataLoaders
@@ -126,7 +127,7 @@ class Asking:
         loader.bs = size or self.loader.bs
         if failed is not None:
             loader.quarantine = _Kept(failed)  # type: ignore[assignment]  # reads as it does
-        entries = _entries(loader.dataset, items, failed, names)
+        entries = _entries(self.last.dataset, items, failed, names)
         return Pass(loader, loader.epoch).run(entries, threads)
 
     def as_items(self) -> "Asking":
@@ -206,6 +207,7 @@ def _entries(
         names[number] = name_of(item)
         try:
             value = asked_item(dataset, item)
+            check_kind(dataset, value)
         except ImageError as error:
             if failed is None:
                 raise
@@ -257,8 +259,9 @@ def _key(last: DataLoader) -> tuple[Any, ...]:
     pipelines: Sequence[TfmdLists] = getattr(dataset, "tls", (dataset,))
     stages = (last.after_item, last.before_batch, last.after_batch, *(tl.tfms for tl in pipelines))
     done = [
-        (f, f.split_idx) if hasattr(f, "split_idx") else f
+        (f, getattr(f, "split_idx", None))
         for stage in stages
-        for f in (None, *getattr(stage, "fs", (stage,)))
+        for whole in (None, *getattr(stage, "fs", (stage,)))
+        for f in (whole, *(whole.steps() if isinstance(whole, PixelTransform) else ()))
     ]
     return dataset, last.device, last.collate, last.seed, last.bs, *done

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from os import PathLike
 from typing import IO, Any, TypeAlias
 
-from PIL import ExifTags, Image
+from PIL import ExifTags, Image, UnidentifiedImageError
 
 from presize.core.types import Size, hw
 from presize.data.modes import WHITE, Colour, Mode, to_mode
@@ -120,7 +120,7 @@ def read_carefully(
         ImageError: as `load_image` does.
     """
     with told(source):
-        im = Image.open(_stream(source if data is None else data))
+        im = open_picture(_stream(source if data is None else data))
     with im:
         with told(source):
             full = _upright_size(im, orient)
@@ -151,8 +151,22 @@ def image_size(source: "str | PathLike[str] | bytes", *, orient: bool = True) ->
         ImageError: the header cannot be read.
     """
     known = source_of(source)
-    with told(known), Image.open(_stream(known)) as im:
+    with told(known), open_picture(_stream(known)) as im:
         return _upright_size(im, orient)
+
+
+def open_picture(file: "str | PathLike[str] | IO[bytes]") -> Image.Image:
+    """Open a picture with Pillow, which reads its header alone.
+
+    Raises:
+        UnidentifiedImageError: it is a drawing in PostScript. To draw it, Pillow would start
+            Ghostscript, which runs whatever program the file holds.
+    """
+    im = Image.open(file)
+    if im.format == "EPS":
+        im.close()
+        raise UnidentifiedImageError("a drawing in PostScript is not run")
+    return im
 
 
 @contextmanager

@@ -174,7 +174,8 @@ def check_vocab(vocab: Sequence[Any]) -> None:
     raise DataError(
         f"There is only one class, `{classes[0]}`, so there is nothing to tell apart. Usual "
         "causes: `parent_label` with all pictures in one folder (where the label is in the file "
-        "name use RegexLabeller), or a splitter that leaves one class for training."
+        "name use RegexLabeller, on the command line --pattern), or a splitter that leaves one "
+        "class for training."
     )
 
 

@@ -26,6 +26,8 @@ _OTHERS = {
     b"<!doctype": "a web page, perhaps the error page of a download",
     b"<html": "a web page, perhaps the error page of a download",
     b"<svg": "a drawing (SVG), which has to be turned into pixels first",
+    b"%!PS": "a drawing (PostScript), which has to be turned into pixels first",
+    b"\xc5\xd0\xd3\xc6": "a drawing (PostScript), which has to be turned into pixels first",
     b"<?xml": "an XML file",
     b"%PDF": "a PDF file",
     b"PK\x03\x04": "a zip archive",

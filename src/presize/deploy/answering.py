@@ -32,9 +32,12 @@ def answers_of(learn: "Learner", dl: Any, watch: "DriftWatch | None" = None) -> 
         around.enter_context(learn.no_bar())
         cbs: list[Callback] = []
         if watch is not None:
-            from presize.models.features import captured_features  # for files with a reference
+            seen = None
+            if len(watch.reference.centre):
+                from presize.models.features import captured_features  # for files with them
 
-            cbs.append(_Watching(watch, around.enter_context(captured_features(learn.model))))
+                seen = around.enter_context(captured_features(learn.model))
+            cbs.append(_Watching(watch, seen))
         return inference.ask(
             learn, dl, with_decoded=True, with_unknown=tells_unknown(learn), cbs=cbs
         )
@@ -98,12 +101,12 @@ class _Watching(Callback):
 
     Args:
         watch: notes it.
-        seen: the features of the batch that went through last.
+        seen: the features of the batch that went through last; None leaves them out.
     """
 
     run_train = False
 
-    def __init__(self, watch: "DriftWatch", seen: "SeenFeatures") -> None:
+    def __init__(self, watch: "DriftWatch", seen: "SeenFeatures | None") -> None:
         self._watch, self._seen = watch, seen
         self._parts: list[Tensor] = []
 
@@ -113,14 +116,17 @@ class _Watching(Callback):
 
     def after_pred(self, learn: "Learner") -> None:
         """Keep the features of the batch, or of a part of it."""
-        self._parts.append(self._seen.last)
+        if self._seen is not None:
+            self._parts.append(self._seen.last)
 
     def after_batch(self, learn: "Learner") -> None:
         """Show the batch."""
         if learn.batch_cancelled:
             return
-        features = torch.cat(self._parts) if len(self._parts) > 1 else self._parts[0]
+        features = torch.cat(self._parts) if self._parts else None
         with torch.no_grad():
             chances = inference.activation_for(learn)(learn.pred.float())
-        # A part for whose loss there was no memory came again, in smaller ones: the last count.
-        self._watch.observe(learn.xb[0], features[-len(learn.xb[0]) :], chances)
+        if features is not None:
+            # A part for whose loss there was no memory came again, in smaller ones: the last count.
+            features = features[-len(learn.xb[0]) :]
+        self._watch.observe(learn.xb[0], features, chances)

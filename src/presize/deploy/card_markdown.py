@@ -7,7 +7,9 @@ from typing import Any
 
 # What Markdown gives a meaning within a line; a colon in an address or an emoji's name, too.
 _SIGNS = re.compile(r"[#$&*<>@\[\\\]^_`|~]|:(?![\s]|$)")
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+")
+_UNSEEN = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
 _LONGEST = 120
 
 

@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path as AnyPath
+from pathlib import PureWindowsPath
 from typing import Any
 
-from presize.core.errors import DataError, ModelFileError
+from presize.core.errors import DataError, HubError, ModelFileError
 from presize.data.extras import extra_library
 from presize.deploy.hub_errors import in_plain_words
 
@@ -66,7 +67,7 @@ class Repository:
         Raises:
             HubError: it cannot be asked, or refuses.
         """
-        with self._plainly(), _unwatched():
+        with self._plainly(), _guarded():
             info = self._api().model_info(self.name, revision=self.revision, timeout=30)
             return [one.rfilename for one in info.siblings or ()]
 
@@ -76,7 +77,7 @@ class Repository:
         Raises:
             HubError: there are none.
         """
-        with self._plainly(), _unwatched():
+        with self._plainly(), _guarded():
             folder = self._library().snapshot_download(
                 self.name,
                 revision=self.revision,
@@ -93,7 +94,7 @@ class Repository:
             HubError: it cannot be had.
             ModelFileError: it is not the file that the hub announced.
         """
-        with self._plainly(), _unwatched():
+        with self._plainly(), _guarded():
             file = self._library().hf_hub_download(
                 self.name,
                 name,
@@ -117,7 +118,7 @@ class Repository:
         """
         if name not in self.names():
             return None
-        with self._plainly(), _unwatched():
+        with self._plainly(), _guarded():
             file = self._api().hf_hub_download(
                 self.name, name, revision=self.revision, local_dir=scratch
             )
@@ -129,7 +130,7 @@ class Repository:
         Raises:
             HubError: it may not be made.
         """
-        with self._plainly(writing=True), _unwatched():
+        with self._plainly(writing=True), _guarded():
             api = self._api()
             made = api.create_repo(self.name, private=private, exist_ok=True)
             if self.revision is not None:
@@ -149,7 +150,7 @@ class Repository:
             HubError: it may not be written, or the exchange failed.
         """
         library = self._library()
-        with self._plainly(writing=True), _unwatched():
+        with self._plainly(writing=True), _guarded():
             added: Sequence[Any] = [
                 library.CommitOperationAdd(path_in_repo=name, path_or_fileobj=content)
                 for name, content in files.items()
@@ -190,15 +191,30 @@ def folder_of(repo_id: str | AnyPath) -> AnyPath | None:
 
 
 @contextmanager
-def _unwatched() -> Iterator[None]:
-    """Let huggingface_hub tell nothing of the machine, as HF_HUB_DISABLE_TELEMETRY=1 would."""
+def _guarded() -> Iterator[None]:
+    """Let huggingface_hub tell nothing of the machine, and write nowhere but to its folder."""
     constants: Any = extra_library("huggingface_hub.constants", extra="hub", what=_WHAT)
     before = getattr(constants, "HF_HUB_DISABLE_TELEMETRY", None)
     constants.HF_HUB_DISABLE_TELEMETRY = True
+    hooks = extra_library("huggingface_hub", extra="hub", what=_WHAT).get_session().event_hooks
+    hooks["response"].append(_check_answer)
     try:
         yield
     finally:
+        hooks["response"].remove(_check_answer)
         constants.HF_HUB_DISABLE_TELEMETRY = before
+
+
+def _check_answer(response: Any) -> None:
+    """Refuse a mark of a file that is a path to elsewhere: the library names its files by them."""
+    for name in ("ETag", "X-Linked-ETag", "X-Repo-Commit"):
+        mark = str(response.headers.get(name, ""))
+        path = PureWindowsPath(mark.lstrip("W/").strip('"'))  # knows the signs of all systems
+        if path.anchor or ".." in path.parts:
+            raise HubError(
+                f"{response.request.url.host} gives a file the mark {mark!r:.80}, which is a path: "
+                "it would be written outside of the folder of downloads. Do not trust that hub."
+            )
 
 
 def _check_announced(file: AnyPath, name: str) -> None:

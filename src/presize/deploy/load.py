@@ -122,7 +122,9 @@ def _built(file: ModelFile) -> nn.Module:
         ) from error
 
 
-def _check_drift(reference: "DriftReference | None", path: str | AnyPath, n_out: int | None) -> None:
+def _check_drift(
+    reference: "DriftReference | None", path: str | AnyPath, n_out: int | None
+) -> None:
     told = None if reference is None else reference.facts.n_classes
     if told is not None and n_out is not None and told != n_out:
         raise ModelFileError(

@@ -19,7 +19,7 @@ class Prediction:
             one, and without any, of there being none of the most likely one.
         probabilities: of all classes, in the order of the vocabulary.
         unknown: whether the picture is none of the classes; None where the model cannot tell.
-        source: the file that the picture is from, or its name; None where it has none.
+        file: the file that the picture is from, or its name; None where it has none.
     """
 
     label: str | tuple[str, ...]
@@ -27,7 +27,7 @@ class Prediction:
     confidence: float
     probabilities: dict[str, float]
     unknown: bool | None = None
-    source: str | None = None
+    file: str | None = None
 
     def top(self, k: int = 5) -> list[tuple[str, float]]:
         """Return the `k` most likely classes with their probabilities, the most likely first."""
@@ -39,18 +39,22 @@ class Prediction:
         """The label, or labels, as a tuple in any case."""
         return self.label if isinstance(self.label, tuple) else (self.label,)
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values, which JSON can hold; `label` and `index` are lists of several."""
-        several = isinstance(self.label, tuple)
+    def to_dict(self, top: int | None = None) -> dict[str, Any]:
+        """Return plain values, which JSON can hold: file, labels, confidence, probabilities.
+
+        And `unknown`, where the model can tell. Labels are a list in any case.
+
+        Args:
+            top: keep so many of the likeliest classes; None keeps all, in the order of the
+                vocabulary.
+        """
         plain: dict[str, Any] = {
-            "label": list(self.labels) if several else self.label,
-            "index": list(self.index) if isinstance(self.index, tuple) else self.index,
+            "file": self.file,
+            "labels": list(self.labels),
             "confidence": self.confidence,
-            "probabilities": dict(self.probabilities),
+            "probabilities": dict(self.probabilities if top is None else self.top(top)),
         }
-        if self.unknown is not None:
-            plain["unknown"] = self.unknown
-        return plain if self.source is None else {"source": self.source} | plain
+        return plain if self.unknown is None else plain | {"unknown": self.unknown}
 
     def __repr__(self) -> str:
         said = ", ".join(self.labels) or "none"
@@ -58,14 +62,14 @@ class Prediction:
             said = f"none of these, nearest {said}"
         others = [one for one in self.top(_SHOWN) if one[0] not in self.labels][:2]
         further = "".join(f", {name} {share:.1%}" for name, share in others)
-        where = "" if self.source is None else f" of {self.source}"
+        where = "" if self.file is None else f" of {self.file}"
         return f"Prediction{where}: {said} ({self.confidence:.1%}{further})"
 
     def _repr_html_(self) -> str:
         said = escape(", ".join(self.labels) or "none")
         if self.unknown:
             said = f"none of these (nearest: {said})"
-        where = "" if self.source is None else f" {escape(self.source)}"
+        where = "" if self.file is None else f" {escape(self.file)}"
         rows = "".join(
             f"<tr><td style='text-align:left'>{escape(name)}</td><td>{share:.1%}</td>"
             f"<td style='text-align:left'><meter min=0 max=1 value={share:.4f}></meter></td></tr>"
@@ -80,16 +84,15 @@ class Failed:
 
     Args:
         error: what is wrong with it, in words.
-        source: the file, or its name; None where it has none.
+        file: the file, or its name; None where it has none.
     """
 
     error: str
-    source: str | None = None
+    file: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values, which JSON can hold."""
-        plain = {"error": self.error}
-        return plain if self.source is None else {"source": self.source} | plain
+        """Return plain values, which JSON can hold: file and error."""
+        return {"file": self.file, "error": self.error}
 
 
 OnError = Literal["raise", "keep"]

@@ -27,16 +27,16 @@ _ROWS_IN_GROUP = 10_000  # of a Parquet file; they are held in memory: some MB
 
 def columns(vocab: Sequence[str]) -> list[str]:
     """Return the columns of a table of predictions."""
-    return ["file", "label", "confidence", "unknown", "error", *(CHANCE + name for name in vocab)]
+    return ["file", "labels", "confidence", "unknown", "error", *(CHANCE + name for name in vocab)]
 
 
 def cells(row: Row, vocab: Sequence[str]) -> list[Any]:
     """Return what stands in the columns of a table; None where there is nothing."""
     if isinstance(row, Failed):
-        return [row.source, None, None, None, row.error, *[None] * len(vocab)]
-    label = SEPARATOR.join(row.labels)
+        return [row.file, None, None, None, row.error, *[None] * len(vocab)]
+    labels = SEPARATOR.join(row.labels)
     chances = (row.probabilities[name] for name in vocab)
-    return [row.source, label, row.confidence, row.unknown, None, *chances]
+    return [row.file, labels, row.confidence, row.unknown, None, *chances]
 
 
 def as_json(value: Any, indent: int | None = None) -> str:

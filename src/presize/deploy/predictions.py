@@ -54,7 +54,7 @@ class Predictions(Sequence[Prediction | Failed]):
     def to_frame(self) -> "pd.DataFrame":
         """Return a table with a row for each picture.
 
-        Its columns are file, label (several are joined by `;`), confidence, unknown, error, and
+        Its columns are file, labels (several are joined by `;`), confidence, unknown, error, and
         the probability of each class, `p: cat`; empty where there is nothing to say.
         """
         import pandas as pd
@@ -100,5 +100,5 @@ def _html_row(row: Prediction | Failed) -> str:
     else:
         said, share = ", ".join(row.labels) or "none", f"{row.confidence:.1%}"
         said = f"none of these (nearest: {said})" if row.unknown else said
-    cells = (escape(row.source or ""), escape(said), share)
+    cells = (escape(row.file or ""), escape(said), share)
     return "<tr>" + "".join(f"<td style='text-align:left'>{c}</td>" for c in cells) + "</tr>"

@@ -21,7 +21,7 @@ from presize.deploy.prediction import OnError, Prediction
 from presize.deploy.predictions import Predictions
 from presize.deploy.prepared import Prepared as Prepared
 from presize.deploy.prepared import check_pixels, read_errors
-from presize.deploy.streaming import Row, chosen_items, in_batches, in_chunks
+from presize.deploy.streaming import Row, check_amounts, chosen_items, in_batches, in_chunks
 from presize.learner import Learner
 
 if TYPE_CHECKING:
@@ -171,6 +171,7 @@ class Predictor:
             ImageError: the picture cannot be read.
             TypeError: the item is nothing of that kind.
         """
+        check_amounts(tta=tta)
         if tta:
             return self._averaged([item], [name_of(item)], tta)[0]
         return self.infer([self.prepare(item)])[0]
@@ -206,10 +207,13 @@ class Predictor:
     def infer(self, prepared: Sequence[Prepared]) -> list[Prediction]:
         """Return what the model says of prepared pictures, in one forward.
 
-        Several threads may call it; they wait for each other.
+        Pictures that no transform brings to one size are asked about one by one. Several threads
+        may call it; they wait for each other.
         """
         if not prepared:
             return []
+        if len({tuple(value.shape for value in one.inputs) for one in prepared}) > 1:
+            return [answer for one in prepared for answer in self.infer([one])]
         return self._answered(self._joined(prepared), [one.source for one in prepared])
 
     def warm_up(self, batch_size: int = 1) -> None:
@@ -287,7 +291,8 @@ class Predictor:
         last = last_of(self.learn.dls)
         size = batch_size or getattr(last, "bs", None) or _BATCH
         threads = getattr(last, "num_workers", 0) if num_workers is None else num_workers
-        rest = iter(items)
+        check_amounts(tta=tta, batch_size=batch_size, num_workers=threads)
+        rest = iter(chosen_items(items))  # a text would be taken apart
         for first in rest:
             like = self._like(first)
             asks = None if tta else asking(self.learn.dls, like)

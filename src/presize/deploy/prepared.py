@@ -105,10 +105,21 @@ def _size(item: Any, name: str | None) -> tuple[int, int]:
         return image_size(item, orient=False)
 
 
-def refuse_bombs() -> None:
-    """Let Pillow raise, in the whole program, of pictures that it only warns of.
+@contextmanager
+def bombs_refused(most: int) -> Iterator[None]:
+    """Inside a `with` block, let Pillow refuse what is larger, in the whole program.
 
-    For a server: of what has more pixels than Pillow trusts nothing is to be decoded, and nothing
-    to be written to the log.
+    It checks what no header tells beforehand, such as pictures within an icon, and does not write
+    to the log of those that it would decode and only warn of.
+
+    Args:
+        most: how many pixels a picture may have.
     """
-    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    before = Image.MAX_IMAGE_PIXELS
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+        Image.MAX_IMAGE_PIXELS = most
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from presize.core.errors import DataError, ImageError
 from presize.data.askeditem import name_of
 from presize.data.asking import Asking
+from presize.data.blame import brief
 from presize.data.items import get_image_files
 from presize.deploy.prediction import Failed, Prediction
 
@@ -88,14 +89,15 @@ def chosen_items(items: Any) -> Iterable[Any]:
     """Return the pictures in a folder and those below it, or the items as they are.
 
     Raises:
-        TypeError: it is a single picture.
+        TypeError: it is a single picture, or nothing that yields pictures.
         FileNotFoundError: there is no such folder.
         DataError: there are no pictures in it.
     """
     if not isinstance(items, str | os.PathLike):
-        if isinstance(items, bytes | bytearray | memoryview) or hasattr(items, "getexif"):
+        what = _single(items)
+        if what is not None:
             raise TypeError(
-                "predict_many takes several pictures, a folder or a list, but got one: write "
+                f"predict_many takes several pictures, a folder or a list, but got {what}: write "
                 "predict_many([item]), or predict(item)."
             )
         found: Iterable[Any] = items
@@ -112,3 +114,30 @@ def chosen_items(items: Any) -> Iterable[Any]:
     if not files:
         raise DataError(f"There are no pictures in `{folder}`, nor in folders below it.")
     return list(files)
+
+
+def _single(items: Any) -> str | None:
+    """Return what a thing is that would be taken apart, or cannot be; None for several pictures."""
+    if isinstance(items, bytes | bytearray | memoryview) or hasattr(items, "getexif"):
+        return "one"
+    if hasattr(items, "read"):
+        return "an opened file"
+    shape = getattr(items, "shape", None)
+    if shape is not None and len(shape) < 4 and not hasattr(items, "columns"):
+        # Of one picture each row would be taken for a picture.
+        return f"an array of shape {[*shape]}, which is one picture, or looks like one"
+    if isinstance(items, dict) or not isinstance(items, Iterable):
+        return brief(items)
+    return None
+
+
+def check_amounts(*, tta: int = 0, batch_size: int | None = None, num_workers: int = 0) -> None:
+    """Refuse numbers that mean nothing.
+
+    Raises:
+        ValueError: one of them is too small.
+    """
+    rows = (("tta", tta, 0), ("batch_size", batch_size, 1), ("num_workers", num_workers, 0))
+    for name, given, least in rows:
+        if given is not None and given < least:
+            raise ValueError(f"{name} is {least} or more, but got {given}.")

@@ -21,6 +21,11 @@ class SeenFeatures:
         self._is_map = False
 
     @property
+    def any(self) -> bool:
+        """Whether there are features: the model has called a layer that is looked at."""
+        return self._input is not None
+
+    @property
     def last(self) -> Tensor:
         """The features of the last batch, on the model's device: float32 [n, d].
 

@@ -12,6 +12,7 @@ _COARSE = 64  # pixels: light and colour are measured on a picture made this sma
 _WINDOW = 128  # pixels: detail and noise are measured in the middle of a picture, unscaled
 _LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 _DARK, _LIGHT = 0.08, 0.92
+_MOST_POWER = 300  # that a float can hold; a file may say anything
 _LEAST = 2e-3  # differences below half a level of 8 bits are rounding
 
 
@@ -39,11 +40,11 @@ class Look:
 
 
 def _times(value: float) -> float:
-    return math.exp2(value)
+    return math.exp2(min(value, _MOST_POWER))
 
 
 def _of_noise(value: float) -> float:
-    return max(0.0, math.pow(10, value) - _LEAST)
+    return max(0.0, math.pow(10, min(value, _MOST_POWER)) - _LEAST)
 
 
 LOOKS = (

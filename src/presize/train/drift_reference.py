@@ -224,7 +224,9 @@ class DriftReference:
 
     def _check(self) -> None:
         facts, d = self.facts, len(self.centre) if self.centre.ndim else -1
-        r = self.directions.shape[1] if self.directions.ndim == 2 else -1
+        if self.directions.ndim != 2:
+            raise ValueError(f"the directions are of shape {list(self.directions.shape)}")
+        r = self.directions.shape[1]
         m, c = facts.n_looks, facts.n_classes
         fits = 1 <= facts.channels <= 64 and (c is None or 1 <= c <= _MOST_CLASSES)
         if not fits or not 0 <= facts.n_held_out <= m or not FEWEST <= m <= 100_000:

@@ -7,10 +7,18 @@ from presize.augment.presets import Normalize, imagenet_stats
 from presize.core.randomness import set_seed
 from presize.data.folders import ImageDataLoaders
 from presize.data.resize import Resize
+from presize.deploy.exporting import verify
 from presize.models.zoo import resnet18
 from presize.train.calibration import Calibration
 from presize.train.calibration_error import ProbabilityFigures
 from presize.vision.learner import vision_learner
+
+
+@pytest.fixture(autouse=True)
+def timed_in_a_moment(monkeypatch):
+    """Time three pictures, not as many as there are in a part of a second."""
+    monkeypatch.setattr(verify, "_TIMED", 0.0)
+
 
 NO_FIGURES = ProbabilityFigures.of(torch.tensor([[0.5, 0.5]]), torch.tensor([0]))
 

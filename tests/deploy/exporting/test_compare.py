@@ -29,7 +29,7 @@ def test_another_class_is_told_with_its_picture():
         refuse_other(found, 1e-4, "One and the other", "Mend it.")
     assert str(caught.value) == (
         "One and the other do not agree, so nothing was written: for b.png a probability differs "
-        "by 0.15, where 0.0001 is let through, and b.png gets another answer (2 of 3 pictures have "
+        "by 0.15, where 0.0001 is let through, and it gets another answer (2 of 3 pictures have "
         "the same answer). Mend it."
     )
 
@@ -46,7 +46,10 @@ def test_no_number_is_never_the_same():
     got[0, 1] = torch.nan
     found = agreement(TOLD, got, NAMES, "classification", tie=1.0)
     assert (found.same, found.where) == (2, "a.png")
-    with pytest.raises(ExportError, match="differs by inf"):
+    with pytest.raises(
+        ExportError,
+        match=r"for a.png a probability is no number, and it gets another answer \(2 of 3",
+    ):
         refuse_other(found, 1.0, "One and the other", "Mend it.")
     json.dumps(found.to_dict())
 

@@ -4,12 +4,15 @@ import sys
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from PIL import Image
+from torch import nn
 
 from presize.core.errors import ExportError
 from presize.deploy.exporting import onnx as exporting
-from presize.deploy.exporting import quantise
+from presize.deploy.exporting import onnx_graph, quantise
 from presize.deploy.exporting.onnx import export_onnx
+from presize.learner import Learner
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 
@@ -50,6 +53,17 @@ def test_onnxruntime_alone_answers_as_get_preds(learn, plain):
     for size in (1, 5, 12):
         (got,) = session(plain.path).run(None, {"pictures": inputs[:size].numpy()})
         np.testing.assert_allclose(got, expected[:size].numpy(), atol=1e-6)
+
+
+def test_axes_of_any_length_have_names(plain, small):
+    shapes = [
+        [value.shape for value in (*file.get_inputs(), *file.get_outputs())]
+        for file in (session(plain.path), session(small.path))
+    ]
+    assert shapes == [
+        [["batch", 3, 24, 24], ["batch", 2]],
+        [["batch", "height", "width", 3], ["batch", 2]],
+    ]
 
 
 def test_the_file_says_what_a_program_without_presize_needs(plain):
@@ -132,17 +146,27 @@ def test_accuracy_is_that_of_numpy():
     assert quantise._accuracy(preds, None, "classification") is None
 
 
-def lying(run):
-    """A runtime that gets one picture wrong: the second of the first batch of three."""
+def tiny_net(learn, layer):
+    """A learner of the same data with one layer before the linear one."""
+    net = nn.Sequential(nn.AvgPool2d(2), layer, nn.Flatten(), nn.LazyLinear(2))
+    net(torch.zeros(1, 3, 24, 24))
+    return Learner(learn.dls, net)
 
-    def wrong(x):
-        made = run(x)
-        if len(x) == 3:
-            made = made.clone()
-            made[1] = made[1].flip(0)
-        return made
 
-    return wrong
+class Warped(nn.Module):
+    """Reads the nearest pixel at ties, where PyTorch and onnxruntime round otherwise."""
+
+    def forward(self, x):
+        moved = torch.tensor([[[0.9, 0.3, 0.2], [-0.3, 1.1, -0.1]]]).expand(x.shape[0], 2, 3)
+        places = F.affine_grid(moved, [x.shape[0], 3, 20, 20], align_corners=False)
+        return F.grid_sample(x, places, mode="nearest", align_corners=False)
+
+
+def test_a_layer_without_an_operator_is_named_and_nothing_else_is_said(learn, tmp_path, capfd):
+    with pytest.raises(ExportError, match=r"`Sequential`: DispatchError: No ONNX function found "):
+        export_onnx(tiny_net(learn, nn.AdaptiveMaxPool2d(5)), tmp_path / "m.onnx", quiet=True)
+    assert not list(tmp_path.iterdir())
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.fixture
@@ -150,17 +174,15 @@ def traced_before(monkeypatch, plain):
     traced_already(monkeypatch, plain)
 
 
-def test_what_answers_otherwise_is_not_written(learn, monkeypatch, tmp_path, traced_before):
+def test_what_answers_otherwise_is_not_written(learn, tmp_path):
     target = tmp_path / "model.onnx"
     target.write_bytes(b"as before")
-    honest = exporting.onnx_run
-    monkeypatch.setattr(exporting, "onnx_run", lambda model: lying(honest(model)))
     with pytest.raises(ExportError) as caught:
-        export_onnx(learn, target, quiet=True)
+        export_onnx(tiny_net(learn, Warped()), target, quiet=True)
     text = str(caught.value)
-    assert "PyTorch and onnxruntime do not agree, so nothing was written" in text
-    assert "cat2.png a probability differs by 0." in text  # 1 + the second of three
-    assert "(11 of 12 pictures have the same answer)" in text
+    assert "PyTorch and onnxruntime do not agree, so nothing was written: for /" in text
+    assert ".png a probability differs by 0." in text
+    assert "where 0.0001 is let through" in text and "of 12 pictures have the same answer)" in text
     assert target.read_bytes() == b"as before"
     assert [file.name for file in tmp_path.iterdir()] == ["model.onnx"]
 
@@ -189,11 +211,14 @@ def test_a_predictor_is_as_good_a_source_and_prints(learn, tmp_path, capsys, tra
     assert capsys.readouterr().out == f"{report}\n"
 
 
-def test_settings_that_are_none_are_named(learn, tmp_path):
+def test_settings_that_are_none_are_named(learn, tmp_path, plain):
+    plain_model = pytest.importorskip("onnx").load(plain.path)
     with pytest.raises(ValueError, match=r"quantise= is one of.*Did you mean `static`"):
         export_onnx(learn, tmp_path / "m.onnx", quantise="statik")
     with pytest.raises(ValueError, match=r"`m.pt2` ends with .pt2. Name it m.onnx"):
         export_onnx(learn, tmp_path / "m.pt2")
+    with pytest.raises(ExportError, match=r"opset 18 where opset=99 was asked for"):
+        onnx_graph._check_opset(plain_model, 99)
     with pytest.raises(TypeError, match="Learner, a Predictor or the path"):
         export_onnx(torch.nn.Linear(2, 2), tmp_path / "m.onnx")
     with pytest.raises(FileNotFoundError, match="There is no file"):

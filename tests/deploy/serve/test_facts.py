@@ -1,5 +1,6 @@
 """What the server tells of itself: the model, its health, its figures."""
 
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -46,9 +47,25 @@ def test_the_model_is_described_without_the_machine(client, predictor):
     assert set(training["metrics"]) == {"train_loss", "valid_loss", "accuracy"}
 
 
+def test_figures_that_are_no_numbers_are_null(serving, held):
+    row = [0, math.nan, 0.5, "00:00"]
+    fits = [SimpleNamespace(names=["epoch", "train_loss", "accuracy", "time"], rows=[row])]
+    data = SimpleNamespace(source=None, splits={})
+    held.learn.record = SimpleNamespace(fits=fits, data=data, started=None)
+    held.watch = object()
+    held.drift = lambda: SimpleNamespace(
+        to_dict=lambda: {"score": math.inf, "findings": [{"p": 1}]}
+    )
+    with serving(held) as client:
+        told = client.get("/model").json
+    assert told["training"]["metrics"] == {"train_loss": None, "accuracy": 0.5}
+    assert told["drift"] == {"score": None, "findings": [{"p": 1}]}
+
+
 def test_health_and_readiness(client):
     assert client.get("/health").json == {"status": "ok"}
     assert client.get("/ready").json == {"status": "ready"}
+    assert client.ask("HEAD", "/ready").status == client.ask("HEAD", "/health").status == 200
 
 
 def test_figures_count_requests_pictures_and_batches(serving, held):
@@ -56,16 +73,18 @@ def test_figures_count_requests_pictures_and_batches(serving, held):
         client.predict(b"a")
         client.send_files(("a", b"b"), ("b", b"c"))
         client.predict(b"bad")
+        client.send_files(("a", b"d"), ("b", b"bad"))
         for _ in range(3):
             client.get("/made/up")
         found = figures(client)
     assert found["presize_requests_total", "/predict", "200"] == 2
-    assert found["presize_requests_total", "/predict", "500"] == 1
+    assert found["presize_requests_total", "/predict", "500"] == 2
     assert found["presize_requests_total", "404", "other"] == 3
-    assert found["presize_request_seconds_count", "/predict"] == 3
-    assert found["presize_pictures_total", "predicted"] == 3
-    assert found["presize_batch_pictures_sum",] == 3
-    assert found["presize_decode_seconds_count",] == 4
+    assert found["presize_request_seconds_count", "/predict"] == 4
+    outcomes = [found["presize_pictures_total", s] for s in ("predicted", "unknown", "failed")]
+    assert outcomes == [3, 0, 3]
+    assert 3 <= found["presize_batch_pictures_sum",] <= 4
+    assert 5 <= found["presize_decode_seconds_count",] <= 6
     assert found["presize_pending_pictures",] == 0
     assert not [name for name in found if "/made/up" in name]
     assert ("presize_drift",) not in found  # this model has nothing to compare with

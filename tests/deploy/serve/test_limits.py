@@ -1,14 +1,17 @@
 """What is too large, too many, too slow, or gone: refused, and nothing stays behind."""
 
 import contextlib
+import math
 import socket
 import struct
 import time
 import zlib
 
 import pytest
+from PIL import Image
 
-from presize.deploy.serve import protocol, run
+from presize.deploy.prepared import bombs_refused
+from presize.deploy.serve import guard, protocol, run
 from presize.deploy.serve.body import Budget
 from presize.deploy.serve.errors import Refused
 from presize.deploy.serve.settings import ServeSettings
@@ -37,7 +40,8 @@ def png_header(height: int, width: int) -> bytes:
     )
 
 
-def test_a_body_that_says_it_is_too_large_is_not_read(serving, held):
+def test_a_body_that_says_it_is_too_large_is_not_read(serving, held, monkeypatch):
+    monkeypatch.setattr(guard, "DROPPING", 0.05)
     with serving(held, max_body=1000) as client:
         said = client.raw(HEAD + b"Content-Length: 1001\r\n\r\n")
         assert said.startswith(b"HTTP/1.1 413 ")
@@ -81,6 +85,19 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(client):
         assert (answer.status, answer.code) == (413, "too_many_pixels")
 
 
+def test_what_no_header_tells_is_refused_before_it_is_decoded(client, recwarn):
+    before = Image.MAX_IMAGE_PIXELS
+    inside = png_header(7072, 7072)
+    icon = struct.pack("<HHHBBBBHHII", 0, 1, 1, 16, 16, 0, 0, 1, 32, len(inside), 22) + inside
+    for data in (icon, b"P6 10000 10000 255\n"):
+        with bombs_refused(50_000_000):
+            answer = client.predict(data)
+        assert (answer.status, answer.code) == (413, "too_many_pixels")
+        assert "MAX_IMAGE_PIXELS" not in answer.json["error"]["message"]
+    assert not recwarn
+    assert before == Image.MAX_IMAGE_PIXELS
+
+
 def test_the_bytes_of_all_requests_together_are_limited():
     budget = Budget(10)
     budget.take(6)
@@ -117,7 +134,8 @@ def test_what_takes_too_long_is_given_up(serving, held):
         held.go.set()
 
 
-def test_a_body_that_comes_too_slowly_is_not_waited_for(serving, held):
+def test_a_body_that_comes_too_slowly_is_not_waited_for(serving, held, monkeypatch):
+    monkeypatch.setattr(guard, "DROPPING", 0.05)
     with serving(held, body_timeout=0.05) as client:
         said = client.raw(HEAD + b"Content-Length: 100\r\n\r\n", b"x")
         assert said.startswith(b"HTTP/1.1 408 ")
@@ -202,7 +220,7 @@ def test_who_does_not_read_the_answers_is_not_waited_for(serving, held):
         assert client.get("/health").status == 200
 
 
-def test_at_the_end_not_everything_is_waited_for(serving, held, monkeypatch):
+def test_at_the_end_not_everything_is_waited_for(serving, held, monkeypatch, caplog):
     monkeypatch.setattr(run, "GRACE", 0.0)
     with serving(held, timeout=0.5) as client, socket.socket() as connection:
         connection.connect(client.address)
@@ -212,6 +230,7 @@ def test_at_the_end_not_everything_is_waited_for(serving, held, monkeypatch):
         said = b"".join(iter(lambda: connection.recv(65536), b""))
     assert said.startswith(b"HTTP/1.1 503 ")
     assert b'"stopping"' in said
+    assert not [r for r in caplog.records if r.exc_info or "without completing" in r.msg]
 
 
 def test_what_is_no_http_is_answered_in_the_one_shape(client):
@@ -230,8 +249,10 @@ def test_requests_behind_each_other_on_one_connection_are_all_answered(client):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"max_body": 0}, "max_body must be above 0"),
-        ({"timeout": -1.0}, "timeout must be above 0"),
+        ({"max_body": 0}, "max_body must be a number above 0"),
+        ({"timeout": -1.0}, "timeout must be a number above 0"),
+        ({"timeout": math.inf}, "timeout must be a number above 0, but is inf"),
+        ({"port": 65536}, "port must be from 0 .* to 65535, not 65536"),
         ({"wait": 5.0}, "wait is in seconds, from 0 to 1, but is 5.0"),
         ({"workers": 0}, "workers must be at least 1"),
         ({"queue": 10}, "make queue at least as large"),

@@ -1,5 +1,6 @@
 """The command as it is used: a process of its own, many clients on loopback, and its end."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -15,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from presize.deploy.serve.run import bound, serve
+from presize.deploy.serve.app import create_app
+from presize.deploy.serve.run import Server, bound, serve
 from presize.deploy.serve.settings import ServeSettings
 
 FIXTURES = Path(__file__).resolve().parent.parent / "fixtures"
@@ -177,6 +179,39 @@ def test_a_port_that_is_taken_is_said_before_anything_is_loaded():
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match=rf"cannot listen at 127\.0\.0\.1, port {port}: .*or 0"):
             serve(FIXTURES / "version-2.safetensors", ServeSettings(port=port))
+
+
+def test_of_two_that_begin_at_the_same_time_one_is_told(predictor, caplog):
+    with bound(ServeSettings(port=0)) as other:
+        chosen = ServeSettings(port=other.getsockname()[1])
+        with bound(chosen) as listening:  # as neither of them listens yet
+            other.listen()
+            server = Server(create_app(predictor, chosen), chosen)
+            with pytest.raises(OSError, match=rf"cannot listen at .* {chosen.port}: .* --port"):
+                server.run(sockets=[listening])
+    assert caplog.records == []
+
+
+def test_ctrl_c_again_ends_it_at_once(predictor, caplog):
+    chosen = ServeSettings(port=0, page=False)
+    asked = []
+
+    def press(url: str) -> None:
+        asked.append(socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2]))))
+        asked[0].sendall(b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nx")
+        loop = asyncio.get_running_loop()
+        for seconds in (0.05, 0.3):
+            loop.call_later(seconds, signal.raise_signal, signal.SIGINT)
+
+    serve(predictor, chosen, started=press)
+    with asked[0] as connection:
+        assert b'"stopping"' in b"".join(iter(lambda: connection.recv(65536), b""))
+    assert [r.getMessage() for r in caplog.records if r.levelname == "ERROR"] == []
+
+
+def test_an_address_of_no_machine_is_named():
+    with pytest.raises(OSError, match=r"cannot listen at 203\.0\.113\.1, .*with --host\.$"):
+        bound(ServeSettings(host="203.0.113.1", port=0))
 
 
 def test_a_model_that_is_not_there_is_named():

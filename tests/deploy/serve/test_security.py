@@ -145,6 +145,10 @@ def test_pages_that_were_named_may_ask(serving, held):
         assert answer.status == 200
         assert answer.headers["Access-Control-Allow-Origin"] == site
         assert client.predict(b"a", Origin="https://other.example").status == 403
+        for page, method in (("https://other.example", "POST"), (site, "DELETE")):
+            named = {"Origin": page, "Access_Control_Request_Method": method}
+            refused = client.ask("OPTIONS", "/predict", **named)
+            assert (refused.status, refused.code) == (403, "cross_origin")
 
 
 @pytest.mark.parametrize("path", ["/health", "/model", "/nothing", "/predict", "/metrics"])

@@ -15,7 +15,7 @@ from torch import Tensor
 from presize.core.errors import DataError, ImageError
 from presize.data.check.entries import Entry
 from presize.data.check.looks import Look, look_of
-from presize.data.decode import orientation, upright
+from presize.data.decode import open_picture, orientation, upright
 from presize.data.images import PILImage
 from presize.data.modes import to_bytes, to_mode
 from presize.data.problems import unreadable, unsuitable
@@ -73,7 +73,7 @@ def reason(entry: Entry, error: ImageError) -> str:
 def _of_file(path: Path) -> tuple[Facts, Look]:
     try:
         data = path.read_bytes()
-        with Image.open(io.BytesIO(data)) as im:
+        with open_picture(io.BytesIO(data)) as im:
             size, mode, turn = im.size, im.mode, orientation(im)
             im.draft(None, (ENOUGH, ENOUGH))
             im.load()
@@ -100,7 +100,7 @@ def _of_picture(picture: Any) -> tuple[Facts, Look]:
     if isinstance(picture, str | PathLike):
         return _of_file(Path(picture))
     if isinstance(picture, bytes | bytearray | memoryview):
-        picture = Image.open(io.BytesIO(bytes(picture)))
+        picture = open_picture(io.BytesIO(bytes(picture)))
     form = None
     if isinstance(picture, Image.Image):
         pixels, mode, form = np.asarray(picture), picture.mode, picture.format

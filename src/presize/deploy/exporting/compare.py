@@ -105,11 +105,17 @@ def refuse_other(found: Agreement, tolerance: float, what: str, way_out: str) ->
     """
     if found.same == found.pictures and found.largest <= tolerance:
         return
-    other = f", and {found.differs} gets another answer" if found.differs else ""
+    what_differs, other = "a probability is no number", ""
+    if found.differs:
+        which = "it" if found.differs == found.where else found.differs
+        other = f", and {which} gets another answer"
+    if math.isfinite(found.largest):
+        what_differs = (
+            f"a probability differs by {found.largest:.3g}, where {tolerance:.3g} is let through"
+        )
     raise ExportError(
-        f"{what} do not agree, so nothing was written: for {found.where} a probability differs by "
-        f"{found.largest:.3g}, where {tolerance:.3g} is let through{other} ({found.same} of "
-        f"{found.pictures} pictures have the same answer). {way_out}"
+        f"{what} do not agree, so nothing was written: for {found.where} {what_differs}{other} "
+        f"({found.same} of {found.pictures} pictures have the same answer). {way_out}"
     )
 
 

@@ -4,6 +4,7 @@ from pathlib import Path as AnyPath
 from typing import TYPE_CHECKING, Any, get_args
 
 from presize.core.errors import did_you_mean
+from presize.core.progress import working
 from presize.data.extras import extra_library
 from presize.deploy.exporting.metadata import metadata_of
 from presize.deploy.exporting.onnx_graph import (
@@ -12,10 +13,9 @@ from presize.deploy.exporting.onnx_graph import (
     network_graph,
     onnx_run,
     preprocessing_graph,
-    quiet_exporters,
 )
 from presize.deploy.exporting.report import ExportReport, Findings, Quantise
-from presize.deploy.exporting.subject import Subject, subject_of
+from presize.deploy.exporting.subject import CHECKED, Subject, subject_of
 from presize.deploy.exporting.verify import (
     Whole,
     check_pixels,
@@ -85,15 +85,19 @@ def export_onnx(
     target = with_suffix(path, ".onnx")
     for name in ("onnx", "onnxscript", "onnxruntime"):
         extra_library(name, extra="onnx", what="Exporting to ONNX")
-    subject = subject_of(source, samples, **({} if quantise == "none" else {"checked": _JUDGED}))
-    with quiet_exporters():
-        model, found = _checked(subject, tolerance, opset)
-        front = None
+    with working("exporting: asking the learner", show=False if quiet else None, delay=0) as work:
+        subject = subject_of(source, samples, checked=CHECKED if quantise == "none" else _JUDGED)
+        work.rename("exporting: following the network")
+        model = network_graph(subject, opset)
+        work.rename("exporting: comparing with PyTorch")
+        found, front = _checked(model, subject, tolerance), None
         if preprocessing:
+            work.rename("exporting: following the preprocessing")
             front, found.prepared = _front(subject, model, tolerance, opset)
         if quantise != "none":
             from presize.deploy.exporting.quantise import quantised_model
 
+            work.rename("exporting: going to 8 bits")
             model, found.quantisation = quantised_model(model, subject, quantise, most_lost)
         values = metadata_of(
             subject, preprocessing=preprocessing, quantised=quantise, check=found.to_dict()
@@ -107,18 +111,16 @@ def export_onnx(
     return report
 
 
-def _checked(subject: Subject, tolerance: float, opset: int) -> tuple[Any, Findings]:
-    """Return the model of the network, and how far it agrees with PyTorch."""
-    model = network_graph(subject, opset)
+def _checked(model: Any, subject: Subject, tolerance: float) -> Findings:
+    """Return how far the model of the network agrees with PyTorch."""
     run, one = onnx_run(model), subject.pictures.inputs[:1]
-    found = Findings(
+    return Findings(
         source=subject.pictures.source,
         real=check_real(run, subject, tolerance, _RUNTIME),
         random=check_random(run, subject, tolerance, _RUNTIME),
         torch_ms=milliseconds(network_of(subject.network), one),
         file_ms=milliseconds(run, one),
     )
-    return model, found
 
 
 def _front(subject: Subject, model: Any, tolerance: float, opset: int) -> tuple[Any, Any]:

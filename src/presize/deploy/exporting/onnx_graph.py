@@ -1,9 +1,10 @@
 """Making, joining, running and describing ONNX graphs."""
 
+import io
 import logging
 import warnings
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
 
 import torch
@@ -19,14 +20,16 @@ from presize.deploy.exporting.verify import not_exportable
 
 _MOST_BYTES = 2**31 - 2**20  # of one ONNX file
 _BETWEEN = "prepared"
+_AXES = ("batch", "height", "width")
 
 
 @contextmanager
 def quiet_exporters() -> Iterator[None]:
     """Keep to themselves what the exporters tell their own developers."""
-    loud = [logging.getLogger(name) for name in ("torch.onnx", "onnxscript", "onnx_ir", "root")]
+    loud = [logging.getLogger(name) for name in ("torch", "onnxscript", "onnx_ir", "root")]
     before = [logger.level for logger in loud]
-    with warnings.catch_warnings():
+    told = io.StringIO()  # where they cannot follow a network, they print its whole graph
+    with warnings.catch_warnings(), redirect_stdout(told), redirect_stderr(told):
         warnings.simplefilter("ignore")
         for logger in loud:
             logger.setLevel(logging.ERROR)
@@ -39,34 +42,78 @@ def quiet_exporters() -> Iterator[None]:
 
 def network_graph(subject: Subject, opset: int) -> Any:
     """Return the ONNX model of the network, from what it sees to probabilities."""
-    batch = torch.export.Dim("batch")
     try:
-        return _traced(subject.network, subject.example(), {0: batch}, (INPUT, OUTPUT), opset)
+        return _traced(subject.network, subject.example(), (INPUT, OUTPUT), opset)
+    except ExportError:
+        raise
     except Exception as error:  # exporters raise errors of many kinds
         raise not_exportable(subject, error, "PyTorch's exporter to ONNX") from error
 
 
 def preprocessing_graph(first: nn.Module, fixed: HW | None, opset: int) -> Any:
     """Return the ONNX model of the preprocessing, from decoded pictures to what the model sees."""
-    sides = {} if fixed else {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
-    example = torch.zeros((2, *(fixed or (331, 277)), 3), dtype=torch.uint8)
-    shapes = {0: torch.export.Dim("batch"), **sides}
-    return _traced(first, example, shapes, (INPUT, _BETWEEN), opset)
+    return _traced(first, pixels_example(fixed), (INPUT, _BETWEEN), opset, sides=fixed is None)
+
+
+def pixels_example(fixed: HW | None) -> Tensor:
+    """Return decoded pictures for an exporter to follow: uint8 [2,h,w,3]."""
+    return torch.zeros((2, *(fixed or (47, 41)), 3), dtype=torch.uint8)
+
+
+def followed(module: nn.Module, example: Tensor, *, sides: bool = False) -> Any:
+    """Return a module as torch.export follows it, for batches of any number.
+
+    Args:
+        module: what is followed.
+        example: a batch.
+        sides: let height and width, the axes 1 and 2, be any as well.
+    """
+    axes = _AXES[: 3 if sides else 1]
+    shapes = {i: torch.export.Dim(name) for i, name in enumerate(axes)}
+    with quiet_exporters():
+        return torch.export.export(module, (example,), dynamic_shapes=(shapes,))
 
 
 def _traced(
-    module: nn.Module, example: Tensor, shapes: dict[int, Any], names: tuple[str, str], opset: int
+    module: nn.Module, example: Tensor, names: tuple[str, str], opset: int, *, sides: bool = False
 ) -> Any:
-    program = torch.onnx.export(
-        torch.export.export(module, (example,), dynamic_shapes=(shapes,)),
-        opset_version=opset,
-        dynamo=True,
-        verbose=False,
-        input_names=[names[0]],
-        output_names=[names[1]],
-    )
-    assert program is not None
-    return program.model_proto
+    program = followed(module, example, sides=sides)
+    with quiet_exporters():
+        made = torch.onnx.export(
+            program,
+            opset_version=opset,
+            dynamo=True,
+            verbose=False,
+            input_names=[names[0]],
+            output_names=[names[1]],
+        )
+    assert made is not None
+    model = made.model_proto
+    _check_opset(model, opset)
+    _name_axes(model.graph)
+    return model
+
+
+def _check_opset(model: Any, opset: int) -> None:
+    """Raise ExportError if the exporter took another opset, which it does without a word."""
+    written = {one.domain: one.version for one in model.opset_import}[""]
+    if written != opset:
+        raise ExportError(
+            f"The exporter writes operators of opset {written} where opset={opset} was asked for. "
+            f"Give another one; opset={written} works."
+        )
+
+
+def _name_axes(graph: Any) -> None:
+    """Call what varies batch, height and width, where the exporter numbers it."""
+    # Between the layers shapes are expressions of these numbers; every runtime finds them itself.
+    graph.ClearField("value_info")
+    inputs = graph.input[0].type.tensor_type.shape.dim
+    names = {dim.dim_param: name for dim, name in zip(inputs, _AXES, strict=False) if dim.dim_param}
+    for value in (*graph.input, *graph.output):
+        for dim in value.type.tensor_type.shape.dim:
+            if dim.dim_param in names:
+                dim.dim_param = names[dim.dim_param]
 
 
 def joined(first: Any, then: Any) -> Any:

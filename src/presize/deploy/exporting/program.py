@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from presize.core.progress import working
 from presize.deploy.exporting.metadata import metadata_of
-from presize.deploy.exporting.onnx_graph import quiet_exporters
+from presize.deploy.exporting.onnx_graph import followed, pixels_example, quiet_exporters
 from presize.deploy.exporting.report import ExportReport, Findings
 from presize.deploy.exporting.subject import Subject, subject_of
 from presize.deploy.exporting.verify import (
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 METADATA = "presize.json"
 _RUNTIME = "the reloaded program"
+# Lines of source and paths of this machine, half of a small file.
+_TRACES = ("stack_trace", "source_fn_stack", "torch_fn", "from_node")
 
 
 def export_program(
@@ -65,26 +68,25 @@ def export_program(
         ValueError: a path with another ending.
     """
     target = with_suffix(path, ".pt2")
-    subject = subject_of(source, samples)
     found: list[Findings] = []
 
     def write(part: AnyPath) -> None:
-        with quiet_exporters():
-            first = preprocessing_of(subject) if preprocessing else None
-            module = subject.network if first is None else Whole(first, subject.network)
-            program = _program(module, subject, preprocessing=preprocessing)
-            # Twice: what is stored includes what the first reading found.
-            _save(program, part, {})
-            found.append(_checked(part, subject, module, tolerance, preprocessing=preprocessing))
-            values = metadata_of(
-                subject,
-                preprocessing=preprocessing,
-                quantised="none",
-                check=found[0].to_dict(),
-            )
-            _save(program, part, values)
+        first = preprocessing_of(subject) if preprocessing else None
+        module = subject.network if first is None else Whole(first, subject.network)
+        work.rename("exporting: following the network")
+        program = _program(module, subject, preprocessing=preprocessing)
+        # Twice: what is stored includes what the first reading found.
+        _save(program, part, {})
+        work.rename("exporting: comparing with PyTorch")
+        found.append(_checked(part, subject, module, tolerance, preprocessing=preprocessing))
+        values = metadata_of(
+            subject, preprocessing=preprocessing, quantised="none", check=found[0].to_dict()
+        )
+        _save(program, part, values)
 
-    write_whole(target, write)
+    with working("exporting: asking the learner", show=False if quiet else None, delay=0) as work:
+        subject = subject_of(source, samples)
+        write_whole(target, write)
     report = ExportReport.of(target, "pt2", found[0])
     if not quiet:
         print(report)
@@ -92,20 +94,21 @@ def export_program(
 
 
 def _program(module: nn.Module, subject: Subject, *, preprocessing: bool) -> Any:
-    batch = torch.export.Dim("batch")
-    shapes, example = {0: batch}, subject.example()
-    if preprocessing:
-        example = torch.zeros((2, *(subject.fixed or (331, 277)), 3), dtype=torch.uint8)
-        if subject.fixed is None:
-            shapes |= {1: torch.export.Dim("height"), 2: torch.export.Dim("width")}
+    example = pixels_example(subject.fixed) if preprocessing else subject.example()
     try:
-        return torch.export.export(module, (example,), dynamic_shapes=(shapes,))
+        program = followed(module, example, sides=preprocessing and subject.fixed is None)
     except Exception as error:  # the exporter raises errors of many kinds
         raise not_exportable(subject, error, "torch.export") from error
+    for part in program.graph_module.modules():
+        if isinstance(part, torch.fx.GraphModule):
+            for node in part.graph.nodes:
+                for trace in _TRACES:
+                    node.meta.pop(trace, None)
+    return program
 
 
 def _save(program: Any, path: AnyPath, values: dict[str, str]) -> None:
-    with path.open("wb") as file:
+    with quiet_exporters(), path.open("wb") as file:
         torch.export.save(program, file, extra_files={METADATA: json.dumps(values)})
 
 
@@ -113,7 +116,7 @@ def _checked(
     path: AnyPath, subject: Subject, module: nn.Module, tolerance: float, *, preprocessing: bool
 ) -> Findings:
     """Return how far what was written agrees with PyTorch, read from its file."""
-    with path.open("rb") as file:
+    with quiet_exporters(), path.open("rb") as file:
         again = torch.export.load(file).module()
     run, pictures = network_of(again), subject.pictures
     one = pictures.decoded(0) if preprocessing else pictures.inputs[:1]

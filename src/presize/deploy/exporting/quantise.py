@@ -12,7 +12,7 @@ from presize.core.errors import ExportError
 from presize.data.extras import extra_library
 from presize.deploy.exporting.compare import agreement, in_batches
 from presize.deploy.exporting.metadata import INPUT
-from presize.deploy.exporting.onnx_graph import in_bytes, onnx_run
+from presize.deploy.exporting.onnx_graph import in_bytes, onnx_run, quiet_exporters
 from presize.deploy.exporting.report import Quantisation
 from presize.deploy.exporting.subject import Subject
 from presize.deploy.exporting.verify import first_line, milliseconds
@@ -38,11 +38,12 @@ def quantised_model(
         ExportError: it loses more, or cannot be quantised.
     """
     try:
-        smaller = _smaller(model, subject, mode)
+        with quiet_exporters():
+            smaller = _smaller(model, subject, mode)
     except Exception as error:  # the quantiser raises errors of many kinds
         raise ExportError(
-            f'This network cannot be quantised ("{mode}"): {type(error).__name__}: '
-            f'{first_line(error)}. Export it with quantise="none".'
+            f'This network cannot be quantised ("{mode}"): {first_line(error)}. '
+            'Export it with quantise="none".'
         ) from error
     before, after = onnx_run(model), onnx_run(smaller)
     inputs, targets = subject.pictures.inputs, subject.pictures.targets
@@ -108,13 +109,10 @@ def _smaller(model: Any, subject: Subject, mode: Mode) -> Any:
     kinds = quantiser.QuantType
     with tempfile.TemporaryDirectory() as folder:
         first, ready, last = (str(Path(folder) / f"{i}.onnx") for i in range(3))
-        plain = onnx.ModelProto()
-        plain.CopyFrom(model)
-        # Shapes that the exporter noted are wrong once layers are fused; they are found again.
-        plain.graph.ClearField("value_info")
-        Path(first).write_bytes(in_bytes(plain))
+        Path(first).write_bytes(in_bytes(model))
         shapes.quant_pre_process(first, ready, skip_symbolic_shape=True)
         fused = onnx.load(ready)
+        # Shapes that were noted are wrong once layers are fused; they are found again.
         fused.graph.ClearField("value_info")
         Path(ready).write_bytes(in_bytes(fused))
         behind = _behind_scores(fused)

@@ -22,7 +22,7 @@ from presize.train.temperature import kind_of
 if TYPE_CHECKING:
     from presize.deploy.predictor import Predictor
 
-_CHECKED = 64  # pictures that are compared: one forward of each on both sides, a second or two
+CHECKED = 64  # pictures that are compared: one forward of each on both sides, a second or two
 
 
 class Answering(nn.Module):
@@ -83,8 +83,8 @@ class Subject:
         return self.pictures.inputs.shape[1]
 
     def example(self) -> Tensor:
-        """Return a batch as the model sees it: the exporters follow it through the network."""
-        return self.pictures.inputs[:1].repeat(2, 1, 1, 1)
+        """Return a batch for the exporters to follow; no picture, since files may keep it."""
+        return torch.zeros((2, *self.pictures.inputs.shape[1:]))
 
     def some_of_training(self, most: int) -> Tensor:
         """Return training pictures as in validation, float32 [n,c,h,w]; else those of the check."""
@@ -93,7 +93,7 @@ class Subject:
 
 
 def subject_of(
-    source: "Learner | Predictor | str | AnyPath", samples: Any = None, *, checked: int = _CHECKED
+    source: "Learner | Predictor | str | AnyPath", samples: Any = None, *, checked: int = CHECKED
 ) -> Subject:
     """Return what is to be exported, with the pictures to check it.
 
@@ -164,6 +164,7 @@ def _check_answer(learn: Learner, network: Answering, pictures: Pictures) -> Non
         found,
         tolerance,
         "The network by itself in float32, as it would be exported, and learn.get_preds",
-        "Does a callback change inputs or outputs? What a callback does cannot be exported: make "
-        "it part of the network.",
+        "An export answers for each picture by itself, the same every time. Look for callbacks "
+        "that change inputs or outputs, which have to be part of the network; for layers that mix "
+        "the pictures of a batch or draw random numbers; and for outputs that are no numbers.",
     )

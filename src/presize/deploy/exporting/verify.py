@@ -20,7 +20,11 @@ from presize.deploy.exporting.preprocessing import Preprocessing
 from presize.deploy.exporting.subject import Subject
 
 _RANDOM = 12
-_AT_FAULT = "This is a fault of the exporter or of its runtime: export another way, or report it."
+_AT_FAULT = (
+    "The exporter or its runtime computes something else: export another way, change that layer, "
+    "or, if so much is no harm, give a larger tolerance=."
+)
+_TIMED = 0.15  # seconds
 # A JPEG that is much larger than needed is decoded smaller by the loader, and averaged by the
 # graph: probabilities differ by up to some hundredths on pictures that are a close call.
 PREPARED = 0.1
@@ -118,17 +122,16 @@ def _random_pixels(run: Run, eager: Run, subject: Subject, tolerance: float) -> 
     return agreement(*both, names, subject.task, tie=2 * tolerance)
 
 
-def milliseconds(run: Run, one: Tensor, *, least: float = 0.15) -> float:
-    """Return the median time of a picture, after one to warm up.
+def milliseconds(run: Run, one: Tensor) -> float:
+    """Return the median time of a picture, of three at least, after one to warm up.
 
     Args:
         run: the program.
         one: a batch of one.
-        least: seconds to measure, with three pictures at least.
     """
     run(one)
     taken: list[float] = []
-    while sum(taken) < least or len(taken) < 3:
+    while sum(taken) < _TIMED or len(taken) < 3:
         start = time.perf_counter()
         run(one)
         taken.append(time.perf_counter() - start)
@@ -154,17 +157,20 @@ class Whole(nn.Module):
 
 
 def first_line(error: BaseException, most: int = 300) -> str:
-    """Return the beginning of what an exporter says of what it cannot do."""
+    """Return the beginning of what an exporter says of what it cannot do, of the first cause."""
+    while error.__cause__ is not None:
+        error = error.__cause__
     lines: Sequence[str] = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:most]
+    said = lines[0] if lines else ""
+    return f"{type(error).__name__}: {said}"[:most].rstrip(".: ")
 
 
 def not_exportable(subject: Subject, error: Exception, exporter: str) -> ExportError:
     """Return the error for a network that an exporter cannot follow."""
     name = type(subject.network.network).__name__
     return ExportError(
-        f"{exporter} cannot follow the network `{name}`: {type(error).__name__}: "
-        f"{first_line(error)}. Usual causes are branches that depend on values, and code that is "
-        "not PyTorch's. Change forward so that it is tensor operations alone, or keep the model "
-        "file, which load_learner and `presize serve` read."
+        f"{exporter} cannot follow the network `{name}`: {first_line(error)}. "
+        "Usual causes are branches that depend on values, code that is not PyTorch's, and layers "
+        "that the format lacks. Change forward so that it is tensor operations alone, or keep the "
+        "model file, which load_learner and `presize serve` read."
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import presize
 from presize.deploy.serve.body import Picture
 from presize.deploy.serve.settings import ServeSettings
+from presize.train.training_record import number
 
 if TYPE_CHECKING:
     from presize.deploy.prediction import Prediction
@@ -67,7 +68,14 @@ def model_answer(
 
 def drift_told(predictor: "Predictor") -> dict[str, Any] | None:
     """Return the verdict on drift; None where the model file has nothing to compare with."""
-    return None if predictor.watch is None else predictor.drift().to_dict()
+    return None if predictor.watch is None else _plain(predictor.drift().to_dict())
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it."""
+    if isinstance(value, dict):
+        return {key: _plain(one) for key, one in value.items()}
+    return [_plain(one) for one in value] if isinstance(value, list | tuple) else number(value)
 
 
 def _training(predictor: "Predictor") -> dict[str, Any] | None:
@@ -83,7 +91,7 @@ def _training(predictor: "Predictor") -> dict[str, Any] | None:
         "valid": data.splits.get("valid"),
         "epochs": sum(len(fit.rows) for fit in record.fits),
         "metrics": {
-            name: float(value)
+            name: number(float(value))  # a loss may be NaN
             for name, value in row.items()
             if name != "epoch" and isinstance(value, int | float) and not isinstance(value, bool)
         },

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from fastapi import Depends, FastAPI
-from starlette.middleware.cors import CORSMiddleware
 
 import presize
 from presize.core.allocator import memory_kept
 from presize.deploy.serve import errors
 from presize.deploy.serve.auth import token_check
 from presize.deploy.serve.batching import Batcher
+from presize.deploy.serve.cors import Origins
 from presize.deploy.serve.facts import fact_routes
 from presize.deploy.serve.guard import Guard
 from presize.deploy.serve.metrics import Metrics
@@ -72,10 +72,5 @@ def create_app(
     paths = frozenset(("/", "/predict", "/health", "/ready", "/model", "/metrics", "/openapi.json"))
     app.add_middleware(Guard, settings=settings, metrics=metrics, paths=paths)
     if settings.origins:
-        app.add_middleware(
-            CORSMiddleware,
-            allow_origins=list(settings.origins),
-            allow_methods=["GET", "POST"],
-            allow_headers=["Authorization", "Content-Type"],
-        )
+        app.add_middleware(Origins, origins=settings.origins)
     return app

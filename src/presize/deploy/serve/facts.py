@@ -40,11 +40,13 @@ def fact_routes(
 def _add_health(router: APIRouter, batcher: Batcher) -> None:
     told = refusals(400, 403, 500)
 
+    @router.head("/health", include_in_schema=False)
     @router.get("/health", response_model=HealthAnswer, responses=told, operation_id="health")
     async def health() -> JSONResponse:
         """Say that the server runs; it answers also while it is busy."""
         return JSONResponse({"status": "ok"})
 
+    @router.head("/ready", include_in_schema=False)
     @router.get(
         "/ready",
         response_model=HealthAnswer,

@@ -31,7 +31,7 @@ GONE = 499  # nobody to answer; the number that nginx writes down
 # A connection that is closed while its client still sends takes the answer with it: so what comes
 # after an early answer is read and dropped, so much and so long.
 _DROPPED = 64_000_000
-_DROPPING = 1.0
+DROPPING = 1.0  # seconds
 
 
 class Guard:
@@ -68,6 +68,7 @@ class Guard:
             if answer.status == GONE:
                 stopping = busy("stopping", "The server is stopping.")
                 await stopping.response()(scope, answer.receive, answer.send)
+            await answer.finish(0.0)
             return
         except Exception:
             log.exception("failed at %s %s", scope["method"], _shown(scope["path"]))
@@ -75,7 +76,7 @@ class Guard:
                 await internal_error().response()(scope, answer.receive, answer.send)
         finally:
             self._note(scope, answer.status, time.perf_counter() - begun)
-        await answer.finish()
+        await answer.finish(DROPPING)
 
     def _admit(self, scope: Scope) -> None:
         headers = Headers(scope=scope)
@@ -143,13 +144,17 @@ class _Answer:
             message = {**message, "more_body": True}
         await self._send(message)
 
-    async def finish(self) -> None:
-        """End an answer that came before the end of its request."""
+    async def finish(self, seconds: float) -> None:
+        """End an answer that came before the end of its request.
+
+        Args:
+            seconds: how long the rest of the request is read and dropped.
+        """
         if self._held is None:
             return
         dropped = 0
         try:
-            async with asyncio.timeout(_DROPPING):
+            async with asyncio.timeout(seconds):
                 while self._unread and dropped < _DROPPED:
                     dropped += len((await self.receive()).get("body", b""))
         except TimeoutError:

@@ -1,5 +1,6 @@
 """What Prometheus reads: requests, pictures, batches, times, and whether the pictures drift."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -64,6 +65,20 @@ class Metrics:
         """Count a batch of `n` pictures."""
         self.batch_size.observe(n)
         self.model_seconds.observe(seconds)
+
+    def answered(self, refused: int, unknown: Sequence[bool]) -> None:
+        """Count the pictures of a request: those refused, and whether each other is unknown."""
+        counts = {
+            "refused": refused,
+            "unknown": sum(unknown),
+            "predicted": len(unknown) - sum(unknown),
+        }
+        for outcome, n in counts.items():
+            self.pictures.labels(outcome).inc(n)
+
+    def failed(self, n: int) -> None:
+        """Count the pictures of a request that was not answered, for no fault of theirs."""
+        self.pictures.labels("failed").inc(n)
 
     def request(self, path: str, status: int, seconds: float) -> None:
         """Count a request; `path` is one of the server's own, so that strangers make none up."""

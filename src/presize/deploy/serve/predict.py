@@ -134,15 +134,18 @@ async def _all(
         async with asyncio.timeout(timeout), asyncio.TaskGroup() as group:
             tasks = [group.create_task(_one(batcher, p, top, heat_map)) for p in pictures]
     except TimeoutError:
-        batcher.metrics.pictures.labels("failed").inc(len(pictures))
+        batcher.metrics.failed(len(pictures))
         raise Refused(
             504, "timeout", f"The answer was not there within {timeout:g} seconds."
         ) from None
     except ExceptionGroup as faults:  # the log need not tell that they were in a group
+        batcher.metrics.failed(len(pictures))
         raise faults.exceptions[0] from None
     found = [task.result() for task in tasks]
     refused = [one for one in found if isinstance(one, Refused)]
-    batcher.metrics.pictures.labels("refused").inc(len(refused))
+    batcher.metrics.answered(
+        len(refused), [bool(o["unknown"]) for o in found if isinstance(o, dict)]
+    )
     if len(refused) == len(found):
         raise refused[0]
     return [
@@ -158,7 +161,6 @@ async def _one(
         said = await batcher.predict(picture.data)
     except ImageError as error:
         return _refused(error)
-    batcher.metrics.pictures.labels("unknown" if said.unknown else "predicted").inc()
     heat = await _heat(batcher, picture, said) if heat_map else None
     return prediction_answer(picture, said, top, heat)
 
@@ -186,6 +188,7 @@ def _check_names(request: Request) -> None:
 
 def _refused(error: ImageError) -> Refused:
     message = str(error).replace("The picture in memory", "The picture")
+    message = message.partition(" If you trust it")[0]  # that is not up to clients
     if isinstance(error, PixelLimitError):
         return Refused(413, "too_many_pixels", message)
     return Refused(422, "unreadable_picture", message)

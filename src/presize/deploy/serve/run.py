@@ -1,6 +1,7 @@
 """`serve`: runs the server of a model until it is stopped."""
 
 import contextlib
+import errno
 import logging
 import math
 import socket
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from fastapi import FastAPI
 
+from presize.deploy.prepared import bombs_refused
 from presize.deploy.serve.app import create_app
 from presize.deploy.serve.protocol import LONGEST_HEAD, limited_protocol
 from presize.deploy.serve.settings import ServeSettings
@@ -52,7 +54,8 @@ def serve(
         predictor, own = _predictor(model, device)
         app = create_app(predictor, settings, name=name or own)
         server = Server(app, settings, started)
-        server.run(sockets=[listening])
+        with bombs_refused(settings.max_pixels):
+            server.run(sockets=[listening])
     if not server.started:
         raise OSError("The server could not start; its log says why.")
 
@@ -85,12 +88,19 @@ def bound(settings: ServeSettings) -> socket.socket:
         listening.bind((settings.host.strip("[]"), settings.port))
     except OSError as error:
         listening.close()
-        raise OSError(
-            error.errno,
-            f"The server cannot listen at {settings.host}, port {settings.port}: "
-            f"{error.strerror}. Choose another port with --port, or 0 for one that is free.",
-        ) from None
+        raise _cannot_listen(settings, error) from None
     return listening
+
+
+def _cannot_listen(settings: ServeSettings, error: OSError) -> OSError:
+    way_out = "Choose an address of this machine with --host."
+    if error.errno in (errno.EADDRINUSE, errno.EACCES):
+        way_out = "Choose another port with --port, or 0 for one that is free."
+    return OSError(
+        error.errno,
+        f"The server cannot listen at {settings.host}, port {settings.port}: {error.strerror}. "
+        + way_out,
+    )
 
 
 class Server(uvicorn.Server):
@@ -126,7 +136,11 @@ class Server(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to listen, and say where."""
-        await super().startup(sockets)
+        try:
+            await super().startup(sockets)
+        except OSError as error:  # another server began to listen while this one made itself ready
+            await self.lifespan.shutdown()
+            raise _cannot_listen(self._settings, error) from None
         if not self.started:
             return
         port = self.servers[0].sockets[0].getsockname()[1]
@@ -140,6 +154,8 @@ class Server(uvicorn.Server):
         """Refuse what is new, and finish what is begun."""
         self._app.state.batcher.stopping = True
         await super().shutdown(sockets)
+        if self.force_exit:  # uvicorn would end the app in the middle of its wait for the end
+            await self.lifespan.shutdown()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None]:

@@ -102,7 +102,9 @@ class Training(BaseModel):
     train: int | None = Field(description="Pictures for training.")
     valid: int | None = Field(description="Pictures for validation.")
     epochs: int
-    metrics: dict[str, float] = Field(description="The figures after the last epoch.")
+    metrics: dict[str, float | None] = Field(
+        description="The figures after the last epoch; null is no number, such as a loss of NaN."
+    )
     started: str | None
 
 

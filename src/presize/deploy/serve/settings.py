@@ -1,6 +1,7 @@
 """What a server allows, and where it listens."""
 
 import ipaddress
+import math
 from dataclasses import dataclass, field
 
 MEGA = 1_000_000
@@ -36,7 +37,8 @@ class ServeSettings:
         access_log: whether each request is written to the log, without its content.
 
     Raises:
-        ValueError: a limit is not positive, or the token is empty or cannot be sent.
+        ValueError: a limit is not positive, the port is none, or the token is empty or cannot be
+            sent.
     """
 
     host: str = "127.0.0.1"
@@ -63,8 +65,10 @@ class ServeSettings:
     def __post_init__(self) -> None:
         for name in ("max_body", "max_pixels", "max_files", "max_heat_maps", "timeout",
                      "body_timeout", "queue", "batch", "connections"):  # fmt: skip
-            if not getattr(self, name) > 0:
-                raise ValueError(f"{name} must be above 0, but is {getattr(self, name)}.")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be a number above 0, but is {getattr(self, name)}.")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"port must be from 0 (one that is free) to 65535, not {self.port}.")
         if not 0 <= self.wait <= 1:
             raise ValueError(f"wait is in seconds, from 0 to 1, but is {self.wait}.")
         if self.workers is not None and self.workers < 1:

@@ -70,12 +70,14 @@ def _picture(source: Source, entry: Any) -> Any:
 
     from PIL import Image, ImageOps
 
+    from presize.data.decode import open_picture
+
     try:
         if not isinstance(entry.source, Path):
             made = entry.source()
-            picture = made if isinstance(made, Image.Image) else Image.open(made)
+            picture = made if isinstance(made, Image.Image) else open_picture(made)
             return source.album.add(picture, f"Picture {entry.name}")
-        with Image.open(entry.source) as opened:
+        with open_picture(entry.source) as opened:
             opened.draft("RGB", (320, 320))
             upright = ImageOps.exif_transpose(opened)
             return source.album.add(upright, f"Picture {source.short(entry.name)}")

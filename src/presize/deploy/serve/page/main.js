@@ -115,7 +115,8 @@ function about(model) {
   const facts = [["Task", model.task]], training = model.training;
   if (training?.source) facts.push(["Trained on", training.source]);
   if (training?.train) facts.push(["Training pictures", number(training.train)]);
-  const metrics = Object.entries(training?.metrics ?? {}).filter(([name]) => !/loss$/.test(name));
+  const metrics = Object.entries(training?.metrics ?? {}).filter(
+    ([name, value]) => value !== null && !/loss$/.test(name));
   for (const [name, value] of metrics.slice(0, 4))
     facts.push([name.replaceAll("_", " "), figure(value)]);
   facts.push(["Probabilities", model.calibrated ? "calibrated" : "not calibrated"]);
