@@ -1,3 +1,4 @@
+import copy
 import gc
 import sys
 
@@ -63,3 +64,10 @@ def test_memory_that_is_lent_is_let_go_with_its_pool() -> None:
     taken.clear()
     taken.append(pool.take((1000,), torch.uint8))
     assert len(pool._lent) == 1
+
+
+def test_a_copy_of_a_loader_has_memory_of_its_own() -> None:
+    pool = SlotPool()
+    kept = pool.take((2, 3), torch.float32)
+    other = copy.deepcopy(pool)
+    assert other.take((2, 3), torch.float32).data_ptr() != kept.data_ptr()

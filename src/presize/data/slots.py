@@ -32,6 +32,10 @@ class SlotPool:
         self._free: dict[int, deque[_Lent]] = {}
         self._lent: list[_Lent] = []
 
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SlotPool":
+        """Return an empty pool: memory is lent to batches of the loader that made them."""
+        return SlotPool()
+
     def take(self, shape: tuple[int, ...], dtype: torch.dtype, *, pin: bool = False) -> Tensor:
         """Return a tensor of this shape whose values are anything.
 

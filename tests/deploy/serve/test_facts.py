@@ -1,6 +1,7 @@
 """What the server tells of itself: the model, its health, its figures."""
 
 import math
+import threading
 from types import SimpleNamespace
 
 import pytest
@@ -112,14 +113,25 @@ def test_drift_is_told(serving, held):
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/model", "/metrics"])
-def test_they_answer_while_the_model_works(serving, held, path):
-    with serving(held) as client:
+def test_they_answer_while_all_threads_work(serving, held, path):
+    decoding = threading.Semaphore(0)
+
+    def decode(data):
+        if data == b"b":
+            decoding.release()
+            assert held.go.wait(30)
+
+    held.decode, held.watch = decode, object()
+    held.drift = lambda: SimpleNamespace(to_dict=lambda: {"drifted": False})
+    with serving(held, workers=1) as client:
         held.go.clear()
-        waiting = client.started(b"a")
+        waiting = [client.started(b"a")]
         assert held.began.acquire(timeout=30)
+        waiting.append(client.started(b"b"))
+        assert decoding.acquire(timeout=30)
         assert client.get(path).status == 200
         held.go.set()
-        assert waiting.result(30).status == 200
+        assert [w.result(30).status for w in waiting] == [200, 200]
 
 
 def test_the_description_names_every_address_and_answer(client):

@@ -40,8 +40,8 @@ RIGHT, WRONG = schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode
 @pytest.mark.parametrize(
     ("method", "path", "examples", "mode"),
     [
-        ("POST", "/predict", 25, RIGHT),
-        ("POST", "/predict", 40, WRONG),  # the others take nothing that could be wrong
+        ("POST", "/predict", 20, RIGHT),
+        ("POST", "/predict", 30, WRONG),  # the others take nothing that could be wrong
         *((*get, RIGHT) for get in GETS),
     ],
 )

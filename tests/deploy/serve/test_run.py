@@ -187,7 +187,9 @@ def test_of_two_that_begin_at_the_same_time_one_is_told(predictor, caplog):
         with bound(chosen) as listening:  # as neither of them listens yet
             other.listen()
             server = Server(create_app(predictor, chosen), chosen)
-            with pytest.raises(OSError, match=rf"cannot listen at .* {chosen.port}: .* --port"):
+            with pytest.raises(
+                OSError, match=rf"^The server cannot listen at .*{chosen.port}: .* --port"
+            ):
                 server.run(sockets=[listening])
     assert caplog.records == []
 

@@ -1,5 +1,6 @@
 """What is said of pictures and of the model, as JSON."""
 
+import asyncio
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +67,13 @@ def model_answer(
     }
 
 
-def drift_told(predictor: "Predictor") -> dict[str, Any] | None:
+async def drift_answer(predictor: "Predictor") -> dict[str, Any] | None:
     """Return the verdict on drift; None where the model file has nothing to compare with."""
-    return None if predictor.watch is None else _plain(predictor.drift().to_dict())
+    if predictor.watch is None:
+        return None
+    # Not in a decoding thread: who looks after a busy server is not to wait behind the pictures.
+    told: dict[str, Any] = _plain((await asyncio.to_thread(predictor.drift)).to_dict())
+    return told
 
 
 def _plain(value: Any) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import APIRouter
 from starlette.responses import JSONResponse, Response
 
-from presize.deploy.serve.answers import drift_told, model_answer
+from presize.deploy.serve.answers import drift_answer, model_answer
 from presize.deploy.serve.batching import Batcher
 from presize.deploy.serve.errors import busy
 from presize.deploy.serve.metrics import TYPE
@@ -79,7 +79,7 @@ def _add_model(
     )
     async def model() -> JSONResponse:
         """Describe the model: its classes, how it was trained, whether what comes in drifts."""
-        drift = await batcher.beside(drift_told, batcher.predictor)
+        drift = await drift_answer(batcher.predictor)
         return JSONResponse(model_answer(batcher.predictor, name, settings, drift))
 
     @router.get(
@@ -91,5 +91,5 @@ def _add_model(
     )
     async def metrics() -> Response:
         """Return figures for Prometheus."""
-        batcher.metrics.drift(await batcher.beside(drift_told, batcher.predictor))
+        batcher.metrics.drift(await drift_answer(batcher.predictor))
         return Response(batcher.metrics.text(), headers={"Content-Type": TYPE})

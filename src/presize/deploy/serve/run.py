@@ -96,11 +96,12 @@ def _cannot_listen(settings: ServeSettings, error: OSError) -> OSError:
     way_out = "Choose an address of this machine with --host."
     if error.errno in (errno.EADDRINUSE, errno.EACCES):
         way_out = "Choose another port with --port, or 0 for one that is free."
-    return OSError(
-        error.errno,
+    told = OSError(
         f"The server cannot listen at {settings.host}, port {settings.port}: {error.strerror}. "
-        + way_out,
+        + way_out
     )
+    told.errno = error.errno  # given with the text, it would stand in front of it
+    return told
 
 
 class Server(uvicorn.Server):
