@@ -43,7 +43,14 @@ def check_pixels(item: Any, most: int, name: str | None) -> None:
         PixelLimitError: it has more.
         ImageError: its header cannot be read.
     """
-    height, width = _size(item, name)
+    try:
+        height, width = _size(item, name)
+    except PixelLimitError:  # Pillow does not even tell how many
+        least = min(most, Image.MAX_IMAGE_PIXELS or most)
+        raise PixelLimitError(
+            f"{_called(name)} has more pixels than the {least / 1e6:.3g} million that are allowed. "
+            "Make it smaller."
+        ) from None
     if height * width > most:
         raise PixelLimitError(
             f"{_called(name)} has {width}x{height} pixels, {height * width / 1e6:.3g} million, "

@@ -94,6 +94,7 @@ def test_what_no_header_tells_is_refused_before_it_is_decoded(client, recwarn):
             answer = client.predict(data)
         assert (answer.status, answer.code) == (413, "too_many_pixels")
         assert "MAX_IMAGE_PIXELS" not in answer.json["error"]["message"]
+    assert "more pixels than the 50 million that are allowed" in answer.body.decode()
     assert not recwarn
     assert before == Image.MAX_IMAGE_PIXELS
 
