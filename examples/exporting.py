@@ -17,7 +17,7 @@ from PIL import Image
 
 from presize.data.digits import digits_folder
 from presize.data.items import get_image_files
-from presize.deploy.exporting.onnx import export_onnx
+from presize import export_onnx
 
 
 def main(path: Path, n: int = 100) -> float:

@@ -279,6 +279,9 @@ def hub(hub_server: Hub, monkeypatch: pytest.MonkeyPatch) -> Hub:
     """An empty stand-in of the hub; large files go by HTTP, as where hf_xet is not installed."""
     from huggingface_hub import constants
 
+    monkeypatch.setattr(
+        constants, "HF_HUB_OFFLINE", False
+    )  # as other tests of this process have it
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_XET", True)
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_PROGRESS_BARS", True)
     hub_server.clear()

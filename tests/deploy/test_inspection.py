@@ -48,7 +48,7 @@ def test_a_model_file_says_what_it_is(tmp_path):
     assert json.loads(json.dumps(facts.to_dict()))["classes"] == ["0", "1", "2"]
     text = str(facts)
     for words in (
-        "presize model, format 2, written by presize 0.1.0", "49,004 bytes, 10,324 parameters",
+        "presize model, format 2, written by presize 0.1.0", "48,996 bytes, 10,324 parameters",
         "resnet18 (torchvision), head 4, 3 outputs", "3: 0, 1, 2", "16 x 16 pixels",
         "temperature 1.306, calibration error 0.06486 -> 0.03586, tells the unknown by features",
         "1 epoch, 42 for train, 18 for valid, seed 7", "accuracy 0.3889", "tensors right",

@@ -20,7 +20,7 @@ from presize.vision.learner import vision_learner
 
 def exported(folder, **options):
     dls = ImageDataLoaders.from_folder(folder, item_tfms=Resize(32), bs=4, num_workers=0, **options)
-    learn = vision_learner(dls, resnet18, pretrained=False, metrics=accuracy)
+    learn = vision_learner(dls, resnet18, cut=3, pretrained=False, lin_ftrs=[4], metrics=accuracy)
     with learn.no_logging():
         learn.fit(1)
     return learn, learn.export("model.safetensors")
@@ -103,7 +103,7 @@ def learner_of_table(table, **options):
     dls = ImageDataLoaders.from_csv(
         table.parent, table.name, item_tfms=Resize(32), bs=2, num_workers=0, seed=1, **options
     )
-    learn = vision_learner(dls, resnet18, pretrained=False)
+    learn = vision_learner(dls, resnet18, cut=3, pretrained=False, lin_ftrs=[4])
     with learn.no_logging():
         learn.fit(1)
     return learn, learn.export(f"{table.stem}.safetensors")

@@ -36,7 +36,7 @@ def learn(picture_folder, tmp_path):
         bs=8,
         num_workers=0,
     )
-    return vision_learner(dls, resnet18, pretrained=False, path=tmp_path)
+    return vision_learner(dls, resnet18, cut=3, pretrained=False, lin_ftrs=[4], path=tmp_path)
 
 
 def test_a_loaded_model_answers_as_the_original(learn, picture_folder):
@@ -130,7 +130,7 @@ def test_what_cannot_be_described_is_not_exported(picture_folder, tmp_path):
     dls = ImageDataLoaders.from_folder(
         picture_folder, item_tfms=Resize(32), batch_tfms=Transform(invert), bs=8, num_workers=0
     )
-    learn = vision_learner(dls, resnet18, pretrained=False, path=tmp_path)
+    learn = vision_learner(dls, resnet18, cut=3, pretrained=False, lin_ftrs=[4], path=tmp_path)
     with pytest.raises(ModelFileError, match="invert` cannot be put into a model file"):
         learn.export()
     batches = [(torch.zeros(2, 3), torch.tensor([0, 1]))]
@@ -204,7 +204,7 @@ def test_labels_that_were_decided_are_of_no_use_to_a_prediction(picture_folder, 
     dls = ImageDataLoaders.from_folder(
         picture_folder, item_tfms=Resize(32), bs=8, num_workers=0, decisions=decisions
     )
-    learn = vision_learner(dls, resnet18, pretrained=False, path=tmp_path)
+    learn = vision_learner(dls, resnet18, cut=3, pretrained=False, lin_ftrs=[4], path=tmp_path)
     expected = learn.predict(file)
     label, _, chances = load_learner(learn.export("corrected")).predict(file)
     assert label == expected[0]
