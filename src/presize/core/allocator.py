@@ -50,6 +50,16 @@ def memory_kept(device: torch.device) -> Iterator[None]:
         _hold(library, -1)
 
 
+def give_back_unused() -> None:
+    """Give memory that is free by now back to the system, where the C library is glibc.
+
+    For what keeps memory as long as it runs: of batches of many sizes, the gaps between what is
+    used would grow. A server of a MobileNetV2 had 5.4 GB after ten minutes; see its benchmark.
+    """
+    if (library := _glibc()) is not None:
+        library.malloc_trim(0)
+
+
 def _hold(library: Any, change: int) -> None:
     """Count who needs the memory; several fits may run inside one another, or in threads."""
     global _holders  # the setting is one for the whole program

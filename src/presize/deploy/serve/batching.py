@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from presize.core.allocator import give_back_unused
 from presize.data.workers import Crew, available_cpus
 from presize.deploy.serve.errors import busy
 from presize.deploy.serve.metrics import Metrics
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from presize.deploy.predictor import Predictor, Prepared
 
 T = TypeVar("T")
+# Between two times that unused memory is given back. It is filled in anew by the next batches.
+_TIDY_SECONDS = 5.0
 
 
 class _Waiting(NamedTuple):
@@ -50,6 +53,7 @@ class Batcher:
         self._asking = False
         self._arrived: asyncio.Event | None = None
         self._forward = settings.wait  # seconds of the last one
+        self._tidied = time.perf_counter()
         self._crew: Crew | None = None
         # Always the same thread: each that computes with PyTorch gets a team of its own.
         self._model = ThreadPoolExecutor(1, "presize-model")
@@ -148,8 +152,15 @@ class Batcher:
                 await self._gather()
                 if batch := self._next():
                     await self._ask(batch)
+                await self._tidy()
         finally:
             self._asking = False
+
+    async def _tidy(self) -> None:
+        now = time.perf_counter()
+        if now - self._tidied > _TIDY_SECONDS:
+            self._tidied = now
+            await self.with_model(give_back_unused)
 
     async def _gather(self) -> None:
         """Wait a little for pictures that are being decoded, if there is room in the batch."""
