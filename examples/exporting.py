@@ -15,9 +15,9 @@ import numpy as np
 import onnxruntime
 from PIL import Image
 
+from presize import export_onnx
 from presize.data.digits import digits_folder
 from presize.data.items import get_image_files
-from presize import export_onnx
 
 
 def main(path: Path, n: int = 100) -> float:

@@ -11,11 +11,10 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from presize import ImageDataLoaders, Resize, set_seed, vision_learner
+from presize import ImageDataLoaders, Predictor, Resize, set_seed, vision_learner
 from presize.data.digits import digits_folder
 from presize.data.images import PILImage
 from presize.data.items import get_image_files
-from presize import Predictor
 from presize.models.zoo import resnet18
 from presize.train.metrics import accuracy
 

@@ -15,9 +15,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from presize import Predictor
 from presize.data.digits import digits_folder
 from presize.data.items import get_image_files
-from presize import Predictor
 from presize.deploy.serve.app import create_app
 from presize.deploy.serve.run import Server, bound
 from presize.deploy.serve.settings import ServeSettings
