@@ -25,6 +25,7 @@ from typing import Any
 
 import torch
 
+from presize.core.allocator import memory_kept
 from presize.data.asking import asking
 from presize.data.folders import ImageDataLoaders
 from presize.data.items import get_image_files
@@ -102,10 +103,11 @@ def rates(
     }
     predictor.warm_up(given.batch)
     found: dict[str, list[float]] = {name: [] for name in parts}
-    for part in parts.values():
-        part()  # the files come into the memory of the system, and threads begin
-    for _, (name, part) in itertools.product(range(given.rounds), parts.items()):
-        found[name].append(len(files) / seconds(part))
+    with memory_kept(predictor.learn.device):  # as the whole does: the parts are to have the same
+        for part in parts.values():
+            part()  # the files come into the memory of the system, and threads begin
+        for _, (name, part) in itertools.product(range(given.rounds), parts.items()):
+            found[name].append(len(files) / seconds(part))
     return found
 
 
